@@ -1,0 +1,232 @@
+//! From bytes to record: borrowed, checked field by field, never a panic.
+
+use super::cursor::Cursor;
+use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_VALUE};
+use super::{
+    Attempt, Carried, Change, Channels, Endpoints, Message, Parked, PendingList, RECORD_VERSION, Record,
+    RecordKind, Settled,
+};
+
+/// Why bytes are not a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// A newer version of Posthaste wrote it.
+    #[error("record kind {kind} in version {version} was written by a newer Posthaste")]
+    Newer {
+        /// The kind's number on disk.
+        kind: u8,
+        /// The record version on disk.
+        version: u8,
+    },
+    /// The body ends inside a field.
+    #[error("the record ends inside its {field}")]
+    CutShort {
+        /// The field.
+        field: &'static str,
+    },
+    /// A length is 2^32 or more.
+    #[error("the length of {field} is over 2^32")]
+    LengthTooLarge {
+        /// The field.
+        field: &'static str,
+    },
+    /// A text is not UTF-8.
+    #[error("{field} is not UTF-8")]
+    NotUtf8 {
+        /// The field.
+        field: &'static str,
+    },
+    /// A flag has no meaning in this version.
+    #[error("flags {flags:#04x} are not known")]
+    UnknownFlags {
+        /// All flags of the record.
+        flags: u8,
+    },
+    /// The body goes on after the last field.
+    #[error("{bytes} bytes are left over after the last field")]
+    BytesLeftOver {
+        /// How many.
+        bytes: usize,
+    },
+}
+
+impl<'a> Record<'a> {
+    /// Reads a body of this kind and version (numbers as on disk).
+    pub(crate) fn decode(kind: u8, version: u8, body: &'a [u8]) -> Result<Self, DecodeError> {
+        let newer = DecodeError::Newer { kind, version };
+        if version > RECORD_VERSION {
+            return Err(newer);
+        }
+        let mut cursor = Cursor::new(body);
+        let record = match RecordKind::from_code(kind).ok_or(newer)? {
+            RecordKind::Message => Self::Message(decode_message(&mut cursor)?),
+            RecordKind::Attempt => Self::Attempt(decode_attempt(&mut cursor)?),
+            RecordKind::Parked => Self::Parked(decode_parked(&mut cursor)?),
+            RecordKind::Settled => Self::Settled(decode_settled(&mut cursor)?),
+            RecordKind::Change => Self::Change(decode_change(&mut cursor)?),
+            RecordKind::Carried => Self::Carried(decode_carried(&mut cursor)?),
+        };
+        cursor.finish()?;
+        Ok(record)
+    }
+}
+
+/// The flags, if all are known.
+fn flags(cursor: &mut Cursor<'_>, known: u8) -> Result<u8, DecodeError> {
+    let flags = cursor.u8("flags")?;
+    if flags & !known == 0 { Ok(flags) } else { Err(DecodeError::UnknownFlags { flags }) }
+}
+
+fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
+    let id = cursor.id("message id")?;
+    let application = cursor.u64("application")?;
+    let flags = flags(cursor, HAS_EVENT_ID | HAS_CONTENT_TYPE)?;
+    let event_type = cursor.text("event type")?;
+    let event_id = if flags & HAS_EVENT_ID == 0 { None } else { Some(cursor.text("event id")?) };
+    let content_type = if flags & HAS_CONTENT_TYPE == 0 { None } else { Some(cursor.text("content type")?) };
+    Ok(Message {
+        id,
+        application,
+        event_type,
+        event_id,
+        content_type,
+        channels: Channels::decode(cursor)?,
+        digest: cursor.digest("digest")?,
+        endpoints: Endpoints::decode(cursor)?,
+        payload: cursor.bytes("payload")?,
+    })
+}
+
+fn decode_attempt<'a>(cursor: &mut Cursor<'a>) -> Result<Attempt<'a>, DecodeError> {
+    Ok(Attempt {
+        id: cursor.id("attempt id")?,
+        message: cursor.id("message id")?,
+        application: cursor.u64("application")?,
+        endpoint: cursor.u64("endpoint")?,
+        number: cursor.u16("attempt number")?,
+        progress: cursor.u16("progress")?,
+        started_ms: cursor.u64("start")?,
+        duration_us: cursor.u32("duration")?,
+        outcome: cursor.u8("outcome")?,
+        status: cursor.u16("status")?,
+        state: cursor.u8("delivery state")?,
+        next_attempt_ms: cursor.u64("next attempt")?,
+        endpoint_revision: cursor.u32("endpoint revision")?,
+        message_at: cursor.position("message position")?,
+        response_headers: cursor.bytes("response headers")?,
+        response_body: cursor.bytes("response body")?,
+        detail: cursor.text("detail")?,
+    })
+}
+
+fn decode_parked(cursor: &mut Cursor<'_>) -> Result<Parked, DecodeError> {
+    Ok(Parked {
+        message: cursor.id("message id")?,
+        application: cursor.u64("application")?,
+        endpoint: cursor.u64("endpoint")?,
+        attempts: cursor.u16("attempts")?,
+        due_ms: cursor.u64("due time")?,
+        message_at: cursor.position("message position")?,
+    })
+}
+
+fn decode_settled(cursor: &mut Cursor<'_>) -> Result<Settled, DecodeError> {
+    Ok(Settled {
+        message: cursor.id("message id")?,
+        application: cursor.u64("application")?,
+        endpoint: cursor.u64("endpoint")?,
+        state: cursor.u8("delivery state")?,
+        at_ms: cursor.u64("time")?,
+    })
+}
+
+fn decode_change<'a>(cursor: &mut Cursor<'a>) -> Result<Change<'a>, DecodeError> {
+    let flags = flags(cursor, HAS_VALUE)?;
+    let key = cursor.bytes("key")?;
+    let value = if flags & HAS_VALUE == 0 { None } else { Some(cursor.bytes("value")?) };
+    Ok(Change { key, value })
+}
+
+fn decode_carried<'a>(cursor: &mut Cursor<'a>) -> Result<Carried<'a>, DecodeError> {
+    let pending = PendingList::decode(cursor)?;
+    Ok(Carried { message: decode_message(cursor)?, pending })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::PendingDelivery;
+    use crate::{EntryId, Position};
+    use proptest::collection::vec;
+    use proptest::option;
+    use proptest::prelude::*;
+
+    fn reads_back(record: &Record<'_>) {
+        let mut body = Vec::new();
+        record.encode(&mut body);
+        assert_eq!(Record::decode(record.kind() as u8, RECORD_VERSION, &body).as_ref(), Ok(record));
+        for bytes in 0..body.len() {
+            let part = Record::decode(record.kind() as u8, RECORD_VERSION, &body[..bytes]);
+            assert!(part.is_err(), "the first {bytes} of {} bytes read as {part:?}", body.len());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_reads_back_as_it_was_written_also_when_carried(
+            id: u64, application: u64, event_type in ".{0,8}", event_id in option::of(".{0,8}"),
+            content_type in option::of(".{0,8}"), channels in vec(".{0,5}", 0..4), digest: [u8; 16],
+            endpoints in vec(any::<u64>(), 0..4), payload in vec(any::<u8>(), 0..150),
+            pending in vec((any::<u64>(), any::<u16>(), any::<u64>()), 0..5),
+        ) {
+            let message = Message {
+                id: EntryId::from_u64(id), application, event_type: &event_type, event_id: event_id.as_deref(),
+                content_type: content_type.as_deref(), channels: Channels::from(&channels[..]), digest,
+                endpoints: Endpoints::from(&endpoints[..]), payload: &payload,
+            };
+            let pending: Vec<_> = pending
+                .into_iter()
+                .map(|(endpoint, attempts, due_ms)| PendingDelivery { endpoint, attempts, due_ms })
+                .collect();
+            reads_back(&Record::Message(message));
+            reads_back(&Record::Carried(Carried { message, pending: PendingList::from(&pending[..]) }));
+        }
+
+        #[test]
+        fn every_other_record_reads_back_as_it_was_written(
+            a: u64, b: u64, c: u64, d: u64, ms: u64, short: u16, byte: u8, number: u32,
+            headers in vec(any::<u8>(), 0..150), detail in ".{0,8}", value in option::of(vec(any::<u8>(), 0..150)),
+        ) {
+            let (id, message, at) = (EntryId::from_u64(a), EntryId::from_u64(b), Position::from_u64(d));
+            reads_back(&Record::Attempt(Attempt {
+                id, message, application: c, endpoint: d, number: short, progress: short, started_ms: ms, duration_us: number,
+                outcome: byte, status: short, state: byte, next_attempt_ms: ms, endpoint_revision: number,
+                message_at: at, response_headers: &headers, response_body: value.as_deref().unwrap_or_default(),
+                detail: &detail,
+            }));
+            reads_back(&Record::Parked(Parked {
+                message, application: c, endpoint: d, attempts: short, due_ms: ms, message_at: at,
+            }));
+            reads_back(&Record::Settled(Settled { message, application: c, endpoint: d, state: byte, at_ms: ms }));
+            reads_back(&Record::Change(Change { key: &headers, value: value.as_deref() }));
+        }
+
+        #[test]
+        fn arbitrary_bytes_never_panic(kind in 0u8..9, version in 0u8..3, body in vec(any::<u8>(), 0..400)) {
+            if let Ok(record) = Record::decode(kind, version, &body) {
+                let _ = format!("{record:?}");
+                let mut again = Vec::new();
+                record.encode(&mut again);
+                prop_assert_eq!(Record::decode(kind, version, &again), Ok(record));
+            }
+        }
+    }
+
+    #[test]
+    fn a_kind_or_version_from_the_future_is_told_apart_from_damage() {
+        let newer = |kind, version| Err(DecodeError::Newer { kind, version });
+        assert_eq!(Record::decode(7, 1, b""), newer(7, 1));
+        assert_eq!(Record::decode(1, 2, b""), newer(1, 2));
+        assert_eq!(Record::decode(1, 1, b""), Err(DecodeError::CutShort { field: "message id" }));
+    }
+}

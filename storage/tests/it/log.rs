@@ -1,0 +1,9 @@
+//! The log as its users see it: what is promised, under every way a disk may fail.
+
+mod crash;
+mod damage;
+mod faults;
+mod find;
+mod kit;
+mod model;
+mod real;
