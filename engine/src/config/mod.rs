@@ -1,0 +1,448 @@
+//! The configuration: one TOML file over the shipped defaults, and the environment over both.
+//!
+//! `config.default.toml` is the only place where a default is written: it is compiled in, documents every
+//! key, and decides which keys exist. A key it does not have is refused by name; so is a value outside the
+//! range it states.
+
+mod ranges;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::core::health::{LockoutRule, LockoutRuleError, LockoutSettings};
+pub use units::{Size, Span};
+
+/// The shipped configuration, as text.
+pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");
+/// What environment variables that override a key begin with.
+pub const ENV_PREFIX: &str = "POSTHASTE_";
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: std::io::Error,
+    },
+    /// The text is not TOML.
+    #[error("{origin}: {error}")]
+    Syntax {
+        /// Where the text comes from.
+        origin: String,
+        /// What is wrong, with line and column.
+        error: Box<toml::de::Error>,
+    },
+    /// There is no such key.
+    #[error("{origin}: there is no setting '{key}'{hint}")]
+    UnknownKey {
+        /// Where it was named.
+        origin: String,
+        /// The key with its sections.
+        key: String,
+        /// A setting that may have been meant.
+        hint: String,
+    },
+    /// The value has the wrong type or form.
+    #[error("{message}")]
+    Type {
+        /// What is wrong, naming the key.
+        message: String,
+    },
+    /// The value is outside what the key allows.
+    #[error("{key} = {value}: {rule}")]
+    Range {
+        /// The key with its sections.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What is allowed.
+        rule: String,
+    },
+}
+
+/// The configuration. Every field is described in `config.default.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml is where every key is described, once")]
+pub struct Config {
+    pub data: Data,
+    pub ingest: Ingest,
+    pub api: Api,
+    pub limits: Limits,
+    pub storage: Storage,
+    pub ledger: Ledger,
+    pub shards: Shards,
+    pub delivery: Delivery,
+    pub retry: Retry,
+    pub lockout: Lockouts,
+    pub egress: Egress,
+    pub log: Log,
+    pub shutdown: Shutdown,
+}
+
+macro_rules! sections {
+    ($($(#[$meta:meta])* $name:ident { $($field:ident: $kind:ty),* $(,)? })*) => {
+        $(
+            $(#[$meta])*
+            #[derive(Debug, Clone, Deserialize)]
+            #[serde(deny_unknown_fields)]
+            #[allow(missing_docs, reason = "config.default.toml is where every key is described, once")]
+            pub struct $name { $(pub $field: $kind),* }
+        )*
+    };
+}
+
+sections! {
+    /// `[data]`
+    Data { folder: PathBuf }
+    /// `[ingest]`
+    Ingest {
+        listen: SocketAddr,
+        password: String,
+        connections_max: u32,
+        unacknowledged_bytes_max: Size,
+        idle_timeout: Span,
+    }
+    /// `[api]`
+    Api { listen: SocketAddr, tokens: Vec<String> }
+    /// `[limits]`
+    Limits { payload_bytes_max: Size, unknown_event_types: UnknownEventTypes, event_ids_max: u32 }
+    /// `[storage]`
+    Storage {
+        segment_bytes: Size,
+        retention_age: Span,
+        retention_bytes: Size,
+        reserve_bytes: Size,
+        accept_damage: bool,
+    }
+    /// `[ledger]`
+    Ledger { horizon: Span, flush_after: Span, replay_bytes_max: Size, cache_bytes: Size }
+    /// `[shards]`
+    Shards {
+        count: ShardCount,
+        in_flight_max: u32,
+        host_in_flight_max: u32,
+        endpoint_in_flight_max: u16,
+        queue_max: u32,
+        deliveries_max: u32,
+        body_bytes_max: Size,
+        park_for: Span,
+    }
+    /// `[delivery]`
+    Delivery {
+        timeout_total: Span,
+        timeout_dns: Span,
+        timeout_connect: Span,
+        timeout_tls: Span,
+        timeout_first_byte: Span,
+        http2: bool,
+        response_body_read_max: Size,
+        response_body_kept_max: Size,
+        response_headers_kept_max: Size,
+        idle_timeout: Span,
+        connection_age_max: Span,
+        connections_per_host_max: u32,
+        connections_max: u32,
+        streams_per_connection_max: u32,
+        ca_file: PathBuf,
+    }
+    /// `[retry]`
+    Retry {
+        policy: String,
+        retry_after_min: Span,
+        retry_after_max: Span,
+        policies: BTreeMap<String, String>,
+    }
+    /// `[lockout]`
+    Lockouts { url: Lockout, host: Lockout }
+    /// `[lockout.url]` and `[lockout.host]`
+    Lockout {
+        consecutive_failures: u32,
+        window: Span,
+        window_failures_min: u32,
+        failure_percent: u32,
+        wait_first: Span,
+        wait_factor: u32,
+        wait_max: Span,
+        probe_timeout: Span,
+    }
+    /// `[egress]`
+    Egress {
+        allow_cidrs: Vec<String>,
+        deny_cidrs: Vec<String>,
+        allow_names: Vec<String>,
+        allow_http: bool,
+        allow_ports: Vec<u16>,
+        deny_ports: Vec<u16>,
+        nat64: bool,
+        lenient: bool,
+    }
+    /// `[log]`
+    Log { filter: String, format: LogFormat }
+    /// `[shutdown]`
+    Shutdown { grace: Span }
+}
+
+/// `limits.unknown_event_types`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownEventTypes {
+    /// A message of an unknown event type is an error.
+    Refuse,
+    /// It is taken like any other.
+    Accept,
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `shards.count`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ShardCount(Option<u16>);
+
+impl ShardCount {
+    /// How many threads that is on this machine.
+    pub fn resolve(self) -> usize {
+        match self.0 {
+            Some(count) => usize::from(count),
+            None => std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(64),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for ShardCount {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Form {
+            Number(u16),
+            Text(String),
+        }
+        match Form::deserialize(deserializer)? {
+            Form::Number(count) => Ok(Self(Some(count))),
+            Form::Text(text) if text == "auto" => Ok(Self(None)),
+            Form::Text(text) => {
+                let count = text.parse().map_err(|_| {
+                    serde::de::Error::custom(format!("'{text}' is neither \"auto\" nor a number from 1 to 64"))
+                })?;
+                Ok(Self(Some(count)))
+            }
+        }
+    }
+}
+
+impl Lockout {
+    /// The rule with these numbers.
+    pub fn rule(&self) -> Result<LockoutRule, LockoutRuleError> {
+        LockoutRule::new(LockoutSettings {
+            consecutive_failures: self.consecutive_failures,
+            window: self.window.duration(),
+            window_failures_min: self.window_failures_min,
+            failure_percent: self.failure_percent,
+            wait_first: self.wait_first.duration(),
+            wait_max: self.wait_max.duration(),
+            wait_factor: self.wait_factor,
+            probe_timeout: self.probe_timeout.duration(),
+        })
+    }
+}
+
+impl Config {
+    /// The shipped configuration.
+    pub fn shipped() -> Self {
+        Self::layered(None, std::iter::empty()).expect("the shipped configuration is valid; a test says so")
+    }
+
+    /// The configuration of this file (if any) over the shipped one, and of `environment` over both.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let own = match path {
+            None => None,
+            Some(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| ConfigError::Unreadable { path: path.into(), error })?;
+                Some((path.display().to_string(), text))
+            }
+        };
+        Self::layered(own.as_ref().map(|(origin, text)| (origin.as_str(), text.as_str())), environment)
+    }
+
+    /// The configuration of this text over the shipped one, and of `environment` over both.
+    pub fn layered(
+        own: Option<(&str, &str)>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut table = parse("config.default.toml", DEFAULT_TOML)?;
+        if let Some((origin, text)) = own {
+            overlay(&mut table, parse(origin, text)?, origin, "")?;
+        }
+        for (name, value) in environment {
+            if let Some(key) = name.strip_prefix(ENV_PREFIX) {
+                override_from_env(&mut table, &name, key, &value)?;
+            }
+        }
+        let config: Self = Value::Table(table)
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Type { message: error.to_string().trim().into() })?;
+        ranges::check(&config)?;
+        Ok(config)
+    }
+}
+
+fn parse(origin: &str, text: &str) -> Result<Table, ConfigError> {
+    text.parse::<Table>()
+        .map_err(|error| ConfigError::Syntax { origin: origin.into(), error: Box::new(error) })
+}
+
+/// The section whose keys are names given by the operator.
+const FREE_SECTION: &str = "retry.policies";
+
+fn overlay(base: &mut Table, own: Table, origin: &str, section: &str) -> Result<(), ConfigError> {
+    for (key, value) in own {
+        let path = if section.is_empty() { key.clone() } else { format!("{section}.{key}") };
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(below)), Value::Table(own)) => overlay(below, own, origin, &path)?,
+            (Some(Value::Table(_)), _) => {
+                let message = format!("{origin}: {path} is a section, not a value");
+                return Err(ConfigError::Type { message });
+            }
+            (Some(slot), value) => *slot = value,
+            (None, value) if section == FREE_SECTION => {
+                base.insert(key, value);
+            }
+            (None, _) => {
+                let hint = nearest(base, &key);
+                return Err(ConfigError::UnknownKey { origin: origin.into(), key: path, hint });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `; did you mean 'x'?` when a known key resembles `key`.
+fn nearest(known: &Table, key: &str) -> String {
+    let shared = |other: &str| key.bytes().zip(other.bytes()).take_while(|(a, b)| a == b).count();
+    match known.keys().max_by_key(|other| shared(other)) {
+        Some(other) if shared(other) >= 3 => format!("; did you mean '{other}'?"),
+        _ => String::new(),
+    }
+}
+
+fn override_from_env(table: &mut Table, name: &str, key: &str, value: &str) -> Result<(), ConfigError> {
+    let unknown = || ConfigError::UnknownKey {
+        origin: format!("environment variable {name}"),
+        key: key.to_lowercase().replace("__", "."),
+        hint: String::new(),
+    };
+    let key = key.to_lowercase();
+    let mut path: Vec<&str> = key.split("__").collect();
+    let last = path.pop().ok_or_else(unknown)?;
+    let mut section = table;
+    for part in path {
+        section = section.get_mut(part).and_then(Value::as_table_mut).ok_or_else(unknown)?;
+    }
+    let slot = section.get_mut(last).ok_or_else(unknown)?;
+    let wrong = |what: &str| ConfigError::Type { message: format!("{name}={value}: {what}") };
+    *slot = match slot {
+        Value::Boolean(_) => Value::Boolean(value.parse().map_err(|_| wrong("is neither true nor false"))?),
+        Value::Integer(_) => Value::Integer(value.parse().map_err(|_| wrong("is not a whole number"))?),
+        Value::Float(_) => Value::Float(value.parse().map_err(|_| wrong("is not a number"))?),
+        Value::Array(_) => {
+            let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Value::Array(parts.map(|part| Value::String(part.into())).collect())
+        }
+        Value::Table(_) => return Err(unknown()),
+        _ => Value::String(value.into()),
+    };
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<Config, ConfigError> {
+        Config::layered(Some(("own.toml", text)), std::iter::empty())
+    }
+
+    fn refusal(text: &str) -> String {
+        with(text).expect_err(text).to_string()
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_valid() {
+        let config = Config::shipped();
+        assert_eq!(config.limits.payload_bytes_max.bytes(), 1 << 20);
+        assert!(config.ingest.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn every_key_of_the_shipped_file_has_a_comment_above_its_group() {
+        let mut previous = "";
+        for line in DEFAULT_TOML.lines() {
+            if line.contains(" = ") && !line.starts_with('#') {
+                let explained = previous.starts_with('#') || previous.contains(" = ");
+                assert!(explained, "{line}");
+            }
+            previous = line;
+        }
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        assert_eq!(refusal("[ingest]\nlisten_on = 'x'"), "own.toml: there is no setting 'ingest.listen_on'; did you mean 'listen'?");
+        assert_eq!(refusal("[nothing]\nx = 1"), "own.toml: there is no setting 'nothing'");
+    }
+
+    #[test]
+    fn wrong_values_are_refused_with_key_and_rule() {
+        assert_eq!(refusal("[shards]\nin_flight_max = 0"), "shards.in_flight_max = 0: must be from 1 to 100000");
+        assert!(refusal("[shards]\ncount = 'many'").contains("'many' is neither"));
+        assert!(refusal("[delivery]\ntimeout_total = '5 parsecs'").contains("5 parsecs"));
+        assert!(refusal("[ingest]\nlisten = '0.0.0.0:7480'").starts_with("ingest.listen = 0.0.0.0:7480"));
+        assert!(refusal("[retry]\npolicy = 'often'").starts_with("retry.policy = often"));
+        assert!(refusal("ingest = 3").contains("ingest is a section"));
+    }
+
+    #[test]
+    fn the_environment_overrides_the_file() {
+        let environment = [
+            ("POSTHASTE_INGEST__LISTEN".to_owned(), "127.0.0.1:1".to_owned()),
+            ("POSTHASTE_LOCKOUT__URL__CONSECUTIVE_FAILURES".to_owned(), "3".to_owned()),
+            ("POSTHASTE_EGRESS__ALLOW_CIDRS".to_owned(), "10.0.0.0/8, 127.0.0.0/8".to_owned()),
+            ("HOME".to_owned(), "/".to_owned()),
+        ];
+        let own = Some(("own.toml", "[ingest]\nlisten = '127.0.0.1:2'"));
+        let config = Config::layered(own, environment.into_iter()).expect("valid");
+        assert_eq!(config.ingest.listen.port(), 1);
+        assert_eq!(config.lockout.url.consecutive_failures, 3);
+        assert_eq!(config.egress.allow_cidrs, ["10.0.0.0/8", "127.0.0.0/8"]);
+        let unknown = [("POSTHASTE_INGEST__PORT".to_owned(), "1".to_owned())];
+        let refused = Config::layered(None, unknown.into_iter()).expect_err("no such key").to_string();
+        assert_eq!(refused, "environment variable POSTHASTE_INGEST__PORT: there is no setting 'ingest.port'");
+    }
+
+    #[test]
+    fn operators_name_their_own_policies() {
+        let config = with("[retry.policies]\npatient = '1m,1h'").expect("valid");
+        assert_eq!(config.retry.policies["patient"], "1m,1h");
+    }
+}

@@ -1,0 +1,149 @@
+//! What each value may be. The ranges are those that `config.default.toml` states beside the keys.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use super::{Config, ConfigError, Lockout, Size, Span};
+use crate::core::retry::RetryPolicy;
+
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
+    check_listeners(config)?;
+    check_storage(config)?;
+    check_shards(config)?;
+    check_delivery(config)?;
+    lockout("lockout.url", &config.lockout.url)?;
+    lockout("lockout.host", &config.lockout.host)?;
+    span("shutdown.grace", config.shutdown.grace, 0, 10 * MINUTE)
+}
+
+fn check_listeners(config: &Config) -> Result<(), ConfigError> {
+    let ingest = &config.ingest;
+    number("ingest.connections_max", ingest.connections_max, 1, 100_000)?;
+    size("ingest.unacknowledged_bytes_max", ingest.unacknowledged_bytes_max, MIB, 16 * GIB)?;
+    span("ingest.idle_timeout", ingest.idle_timeout, SECOND, 30 * DAY)?;
+    if ingest.password.len() > 512 {
+        let value = format!("({} characters)", ingest.password.len());
+        return Err(range("ingest.password", value, "must be at most 512 characters"));
+    }
+    loopback("ingest.listen", ingest.listen, !ingest.password.is_empty(), "ingest.password")?;
+    if config.api.tokens.iter().any(|token| token.len() < 8) {
+        return Err(range("api.tokens", "(not shown)", "each token must be at least 8 characters"));
+    }
+    loopback("api.listen", config.api.listen, !config.api.tokens.is_empty(), "api.tokens")?;
+    size("limits.payload_bytes_max", config.limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
+    number("limits.event_ids_max", config.limits.event_ids_max, 1_000, 100_000_000)
+}
+
+fn check_storage(config: &Config) -> Result<(), ConfigError> {
+    let storage = &config.storage;
+    size("storage.segment_bytes", storage.segment_bytes, MIB, GIB)?;
+    span("storage.retention_age", storage.retention_age, HOUR, 3_650 * DAY)?;
+    size("storage.retention_bytes", storage.retention_bytes, 16 * MIB, 1024 << 40)?;
+    size("storage.reserve_bytes", storage.reserve_bytes, MIB, 1 << 40)?;
+    let ledger = &config.ledger;
+    span("ledger.horizon", ledger.horizon, 10 * SECOND, DAY)?;
+    span("ledger.flush_after", ledger.flush_after, SECOND, 10 * MINUTE)?;
+    size("ledger.replay_bytes_max", ledger.replay_bytes_max, 16 * MIB, 64 * GIB)?;
+    size("ledger.cache_bytes", ledger.cache_bytes, MIB, 64 * GIB)
+}
+
+fn check_shards(config: &Config) -> Result<(), ConfigError> {
+    let shards = &config.shards;
+    number("shards.count", shards.count.resolve() as u64, 1, 64)?;
+    number("shards.in_flight_max", shards.in_flight_max, 1, 100_000)?;
+    number("shards.host_in_flight_max", shards.host_in_flight_max, 1, 100_000)?;
+    number("shards.endpoint_in_flight_max", shards.endpoint_in_flight_max, 1, 10_000)?;
+    number("shards.queue_max", shards.queue_max, 1, 10_000_000)?;
+    number("shards.deliveries_max", shards.deliveries_max, 1_000, 100_000_000)?;
+    size("shards.body_bytes_max", shards.body_bytes_max, MIB, 64 * GIB)?;
+    span("shards.park_for", shards.park_for, SECOND, HOUR)
+}
+
+fn check_delivery(config: &Config) -> Result<(), ConfigError> {
+    let delivery = &config.delivery;
+    for (key, value) in [
+        ("delivery.timeout_total", delivery.timeout_total),
+        ("delivery.timeout_dns", delivery.timeout_dns),
+        ("delivery.timeout_connect", delivery.timeout_connect),
+        ("delivery.timeout_tls", delivery.timeout_tls),
+        ("delivery.timeout_first_byte", delivery.timeout_first_byte),
+    ] {
+        span(key, value, 10, 5 * MINUTE)?;
+    }
+    size("delivery.response_body_read_max", delivery.response_body_read_max, 1 << 10, 16 * MIB)?;
+    size("delivery.response_body_kept_max", delivery.response_body_kept_max, 0, 64 << 10)?;
+    size("delivery.response_headers_kept_max", delivery.response_headers_kept_max, 0, 16 << 10)?;
+    span("delivery.idle_timeout", delivery.idle_timeout, SECOND, 10 * MINUTE)?;
+    span("delivery.connection_age_max", delivery.connection_age_max, 10 * SECOND, DAY)?;
+    number("delivery.connections_per_host_max", delivery.connections_per_host_max, 1, 100_000)?;
+    number("delivery.connections_max", delivery.connections_max, 1, 100_000)?;
+    number("delivery.streams_per_connection_max", delivery.streams_per_connection_max, 1, 1_000)?;
+    let retry = &config.retry;
+    span("retry.retry_after_min", retry.retry_after_min, 100, 7 * DAY)?;
+    span("retry.retry_after_max", retry.retry_after_max, 100, 7 * DAY)?;
+    if retry.retry_after_min > retry.retry_after_max {
+        let rule = format!("must not be more than retry.retry_after_max = {}", retry.retry_after_max);
+        return Err(range("retry.retry_after_min", retry.retry_after_min, rule));
+    }
+    policy("retry.policy", &retry.policy)?;
+    retry.policies.values().try_for_each(|text| policy("retry.policies", text))
+}
+
+fn policy(key: &'static str, text: &str) -> Result<(), ConfigError> {
+    match text.parse::<RetryPolicy>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(range(key, text, error)),
+    }
+}
+
+fn lockout(key: &'static str, lockout: &Lockout) -> Result<(), ConfigError> {
+    match lockout.rule() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(range(key, "{ ... }", error)),
+    }
+}
+
+fn loopback(key: &'static str, listen: SocketAddr, guarded: bool, guard: &str) -> Result<(), ConfigError> {
+    if listen.ip().is_loopback() || guarded {
+        return Ok(());
+    }
+    Err(range(key, listen, format!("must be a loopback address as long as {guard} is empty")))
+}
+
+fn number(key: &'static str, value: impl Into<u64>, min: u64, max: u64) -> Result<(), ConfigError> {
+    let value = value.into();
+    in_range(key, value, value, (min, max), (min, max))
+}
+
+fn size(key: &'static str, value: Size, min: u64, max: u64) -> Result<(), ConfigError> {
+    let bounds = (Size::from_bytes(min), Size::from_bytes(max));
+    in_range(key, value, value.bytes(), (min, max), bounds)
+}
+
+fn span(key: &'static str, value: Span, min: u64, max: u64) -> Result<(), ConfigError> {
+    in_range(key, value, value.ms(), (min, max), (Span::from_ms(min), Span::from_ms(max)))
+}
+
+fn in_range<N: PartialOrd>(
+    key: &'static str,
+    shown: impl Display,
+    value: N,
+    (min, max): (N, N),
+    bounds: (impl Display, impl Display),
+) -> Result<(), ConfigError> {
+    if value >= min && value <= max {
+        return Ok(());
+    }
+    Err(range(key, shown, format!("must be from {} to {}", bounds.0, bounds.1)))
+}
+
+fn range(key: &'static str, value: impl Display, rule: impl Display) -> ConfigError {
+    ConfigError::Range { key, value: value.to_string(), rule: rule.to_string() }
+}

@@ -1,0 +1,249 @@
+//! Opening a connection: resolve, judge, dial, encrypt.
+//!
+//! The order is the point. The policy sees every address before anything is sent to it, and what it saw is
+//! what is dialled: between the two there is no second lookup in which a name could change its mind.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::core::outcome::{Outcome, Phase};
+
+use super::checked_url::CheckedUrl;
+use super::config::{DeliveryConfig, Timeouts};
+use super::deadline::Deadline;
+use super::egress::EgressPolicy;
+use super::ended::{Timing, micros_since};
+use super::failure::Failure;
+use super::host::Scheme;
+use super::http1::Http1;
+use super::http2::Http2;
+use super::lease::OpenCount;
+use super::pool::Opened;
+use super::resolver::Resolve;
+use super::stream::Stream;
+use super::trust::handshake_failure;
+
+/// How many addresses of a name are tried for one connection.
+const ADDRESSES_DIALLED_MAX: usize = 4;
+
+/// Opens the connections of one shard.
+pub(super) struct Connector {
+    policy: RefCell<Rc<EgressPolicy>>,
+    resolver: Rc<dyn Resolve>,
+    /// `None` where no receiver could be believed.
+    tls: Option<TlsConnector>,
+    timeouts: Timeouts,
+    exchange_bytes_max: u64,
+    open: Rc<Cell<usize>>,
+}
+
+impl Connector {
+    pub(super) fn new(config: &DeliveryConfig, resolver: Rc<dyn Resolve>) -> Result<Self, rustls::Error> {
+        let tls = config.trust.client_config(config.http2)?;
+        Ok(Self {
+            policy: RefCell::new(Rc::new(config.egress.clone())),
+            resolver,
+            tls: tls.map(|tls| TlsConnector::from(Arc::new(tls))),
+            timeouts: config.timeouts,
+            exchange_bytes_max: config.response.exchange_bytes_max(),
+            open: Rc::default(),
+        })
+    }
+
+    /// From now on this policy applies.
+    pub(super) fn set_policy(&self, policy: EgressPolicy) {
+        self.policy.replace(Rc::new(policy));
+    }
+
+    /// How many connections are open, idle or in use.
+    pub(super) fn open_count(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Opens a connection to the host of `url`; writes into `timing` how long each step took.
+    pub(super) async fn open(
+        &self,
+        url: &CheckedUrl,
+        deadline: &mut Deadline<'_>,
+        timing: &mut Timing,
+    ) -> Result<Opened, Failure> {
+        let policy = Rc::clone(&self.policy.borrow());
+        let permitted_at = Instant::now();
+        policy.check_url(url).map_err(|error| forbidden(&error))?;
+        let tcp = self.reach(url, &policy, deadline, timing).await?;
+        let open = OpenCount::new(&self.open);
+        if url.host().scheme() == Scheme::Http {
+            return self.start_http1(Stream::plain(tcp), permitted_at, open).await;
+        }
+
+        let began = Instant::now();
+        let handshake =
+            deadline.within(Phase::Tls, began, self.timeouts.tls, pin!(self.encrypt(url, tcp))).await;
+        timing.tls_us = micros_since(began);
+        let tls = handshake??;
+        if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
+            let shared = Http2::start(Stream::tls(tls), permitted_at, open).await;
+            return shared.map(Opened::Http2).map_err(|error| Failure::from_http(&error));
+        }
+        self.start_http1(Stream::tls(tls), permitted_at, open).await
+    }
+
+    /// Connects to a permitted address of the URL's host.
+    async fn reach(
+        &self,
+        url: &CheckedUrl,
+        policy: &EgressPolicy,
+        deadline: &mut Deadline<'_>,
+        timing: &mut Timing,
+    ) -> Result<TcpStream, Failure> {
+        let began = Instant::now();
+        let resolving =
+            deadline.within(Phase::Dns, began, self.timeouts.dns, pin!(self.addresses(url, policy))).await;
+        timing.dns_us = micros_since(began);
+        let addresses = resolving??;
+
+        let began = Instant::now();
+        let budget = self.timeouts.connect.min(deadline.left(began));
+        let dialling =
+            deadline.within(Phase::Connect, began, budget, pin!(dial(&addresses, budget, policy))).await;
+        timing.connect_us = micros_since(began);
+        dialling?
+    }
+
+    /// The addresses of a URL's host, all of them permitted.
+    async fn addresses(&self, url: &CheckedUrl, policy: &EgressPolicy) -> Result<Vec<SocketAddr>, Failure> {
+        let host = url.host();
+        let answers = match url.address() {
+            Some(address) => vec![address],
+            None => {
+                let answers = self.resolver.resolve(host.name()).await;
+                answers.map_err(|error| Failure::new(Outcome::DnsFailed, error.to_string()))?
+            }
+        };
+        let permitted = policy.vet(&answers, host.port()).map_err(|error| forbidden(&error))?;
+        if permitted.is_empty() {
+            return Err(Failure::new(Outcome::DnsFailed, format!("{} has no address in DNS", host.name())));
+        }
+        Ok(alternate_families(permitted))
+    }
+
+    async fn encrypt(&self, url: &CheckedUrl, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+        let failed = |detail: String| Failure::new(Outcome::TlsFailed, detail);
+        let connector = self.tls.as_ref();
+        let connector =
+            connector.ok_or_else(|| failed("this server has no CA certificates to check by".to_owned()))?;
+        let name = match url.address() {
+            Some(address) => ServerName::from(address),
+            None => ServerName::try_from(url.host().name().to_owned())
+                .map_err(|_| failed("the name of the host cannot be in a certificate".to_owned()))?,
+        };
+        connector.connect(name, tcp).await.map_err(|error| failed(handshake_failure(&error)))
+    }
+
+    async fn start_http1(
+        &self,
+        stream: Stream,
+        permitted_at: Instant,
+        open: OpenCount,
+    ) -> Result<Opened, Failure> {
+        let started = Http1::start(stream, self.exchange_bytes_max, permitted_at, open).await;
+        started.map(|http1| Opened::Http1(Box::new(http1))).map_err(|error| Failure::from_http(&error))
+    }
+}
+
+fn forbidden(error: &dyn std::error::Error) -> Failure {
+    Failure::new(Outcome::AddressForbidden, error.to_string())
+}
+
+/// IPv4 and IPv6 in turn, so that a machine without one of them does not try that one only.
+fn alternate_families(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let (v4, v6): (Vec<_>, Vec<_>) = addresses.into_iter().partition(SocketAddr::is_ipv4);
+    let (mut v4, mut v6) = (v4.into_iter(), v6.into_iter());
+    let mut alternating = Vec::new();
+    while alternating.len() < ADDRESSES_DIALLED_MAX {
+        let before = alternating.len();
+        alternating.extend(v4.next());
+        alternating.extend(v6.next());
+        if alternating.len() == before {
+            break;
+        }
+    }
+    alternating.truncate(ADDRESSES_DIALLED_MAX);
+    alternating
+}
+
+/// Connects to the first address that answers. Each gets an equal share of the time that is left.
+async fn dial(
+    addresses: &[SocketAddr],
+    budget: Duration,
+    policy: &EgressPolicy,
+) -> Result<TcpStream, Failure> {
+    let end = Instant::now() + budget;
+    let mut failure = Failure::timed_out(Phase::Connect);
+    for (number, &address) in addresses.iter().enumerate() {
+        let still_to_try = (addresses.len() - number) as u32;
+        let share = end.saturating_duration_since(Instant::now()) / still_to_try;
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(tcp)) => return check_peer(tcp, address, policy),
+            Ok(Err(error)) => failure = connect_failure(address, &error),
+            Err(_) => failure = Failure::timed_out(Phase::Connect),
+        }
+    }
+    Err(failure)
+}
+
+/// Sees to it that the connection does not lead back to this process.
+fn check_peer(tcp: TcpStream, address: SocketAddr, policy: &EgressPolicy) -> Result<TcpStream, Failure> {
+    let (local, peer) = tcp
+        .local_addr()
+        .and_then(|local| Ok((local, tcp.peer_addr()?)))
+        .map_err(|error| connect_failure(address, &error))?;
+    if local == peer {
+        // TCP connected the socket to itself: nobody listens there, and the port happened to be ours.
+        return Err(connect_failure(address, &io::ErrorKind::ConnectionRefused.into()));
+    }
+    if policy.leads_to_itself(local, peer) {
+        return Err(forbidden(&super::egress::AddressForbidden::OwnListener { address }));
+    }
+    // Requests are written in one piece; waiting for more would only delay them.
+    let _ = tcp.set_nodelay(true);
+    Ok(tcp)
+}
+
+fn connect_failure(address: SocketAddr, error: &io::Error) -> Failure {
+    let detail = match error.kind() {
+        io::ErrorKind::ConnectionRefused => format!("connection refused by {address}"),
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
+            format!("no route to {address}")
+        }
+        // Among others this server's own want of sockets, which the words of the system then name.
+        _ => format!("cannot connect to {address}: {error}"),
+    };
+    Failure::new(Outcome::ConnectFailed, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_are_tried_in_turn() {
+        let addresses =
+            |texts: &[&str]| texts.iter().map(|t| t.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let given = addresses(&["1.1.1.1:1", "1.1.1.2:1", "1.1.1.3:1", "1.1.1.4:1", "[2a00::1]:1"]);
+        let tried = addresses(&["1.1.1.1:1", "[2a00::1]:1", "1.1.1.2:1", "1.1.1.3:1"]);
+        assert_eq!(alternate_families(given), tried);
+        assert_eq!(alternate_families(addresses(&["[2a00::1]:1"])), addresses(&["[2a00::1]:1"]));
+    }
+}

@@ -1,0 +1,192 @@
+//! The sender of a shard: makes attempts, keeps connections.
+//!
+//! An attempt goes over a pooled connection where there is one. A connection may have been closed by the
+//! receiver while it was idle; if that shows before a byte of the request was written, the attempt goes on
+//! over a new connection. Later it is a failure, because the receiver may have seen the request: repeating
+//! it is the retry policy's decision, and recorded as an attempt of its own.
+
+use std::pin::pin;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, sleep_until};
+
+use crate::core::outcome::{Outcome, Phase};
+
+use super::config::{DeliveryConfig, Timeouts};
+use super::connect::Connector;
+use super::deadline::Deadline;
+use super::egress::EgressPolicy;
+use super::ended::{Answer, Ended, Timing, micros_since};
+use super::failure::Failure;
+use super::lease::{Lease, Unanswered};
+use super::pool::Pool;
+use super::request::{MessageHead, Signed};
+use super::resolver::{Resolve, SystemResolver};
+use super::response::{ReadBody, ResponseLimits, headers_text, judge, read_body};
+use super::retry_after::RetryAfterLimits;
+use super::target::Target;
+
+/// The longest that any attempt may last, so that no sum of times overflows.
+const TOTAL_MAX: Duration = Duration::from_secs(3_600);
+
+/// Makes the attempts of one shard. Not shared between threads.
+pub struct Sender {
+    pool: Pool,
+    connector: Connector,
+    timeouts: Timeouts,
+    response: ResponseLimits,
+    retry_after: RetryAfterLimits,
+}
+
+impl Sender {
+    /// A sender that resolves names as the operating system is configured to, but by DNS only.
+    ///
+    /// # Errors
+    /// If the TLS library refuses its settings.
+    pub fn new(config: &DeliveryConfig) -> Result<Self, rustls::Error> {
+        Self::with_resolver(config, Rc::new(SystemResolver::new()))
+    }
+
+    /// A sender that resolves names in its own way.
+    ///
+    /// # Errors
+    /// If the TLS library refuses its settings.
+    pub fn with_resolver(config: &DeliveryConfig, resolver: Rc<dyn Resolve>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            pool: Pool::new(config.pool),
+            connector: Connector::new(config, resolver)?,
+            timeouts: config.timeouts,
+            response: config.response,
+            retry_after: config.retry_after,
+        })
+    }
+
+    /// Makes one attempt. Ends within the total deadline, whatever the receiver does; dropped before, it
+    /// closes its connection. `unix_secs` becomes the timestamp of the signature.
+    ///
+    /// Must run inside a `LocalSet` on a current-thread runtime.
+    pub async fn attempt(
+        &self,
+        target: &Target,
+        message: MessageHead<'_>,
+        payload: Bytes,
+        unix_secs: u64,
+    ) -> Ended {
+        let began = Instant::now();
+        let total = target.timeout_total().unwrap_or(self.timeouts.total).min(TOTAL_MAX);
+        let timer = pin!(sleep_until(began + total));
+        let mut attempt = Attempt {
+            sender: self,
+            target,
+            unix_secs,
+            began,
+            deadline: Deadline::new(timer),
+            timing: Timing::default(),
+            reused: false,
+        };
+        let result = attempt.run(message, payload).await;
+        let timing = Timing { total_us: micros_since(began), ..attempt.timing };
+        Ended::new(result, timing, attempt.reused)
+    }
+
+    /// Closes connections that are idle for too long, too old or closed by the receiver. To be called about
+    /// once a second.
+    pub fn close_idle(&self, now: std::time::Instant) {
+        self.pool.sweep(now.into());
+    }
+
+    /// How many connections are open, idle or in use.
+    pub fn connections(&self) -> usize {
+        self.connector.open_count()
+    }
+
+    /// From now on this policy applies: idle connections are closed, those in use are not used again.
+    pub fn set_policy(&self, policy: EgressPolicy) {
+        self.connector.set_policy(policy);
+        self.pool.renew();
+    }
+}
+
+/// One attempt under way.
+struct Attempt<'a> {
+    sender: &'a Sender,
+    target: &'a Target,
+    unix_secs: u64,
+    began: Instant,
+    deadline: Deadline<'a>,
+    timing: Timing,
+    reused: bool,
+}
+
+impl Attempt<'_> {
+    async fn run(&mut self, message: MessageHead<'_>, payload: Bytes) -> Result<Answer, Failure> {
+        let (sender, target) = (self.sender, self.target);
+        let signed = Signed::new(target, message, payload, self.unix_secs)?;
+        if let Some(lease) = sender.pool.checkout(target.host(), self.began) {
+            self.reused = true;
+            match self.exchange(lease, &signed, self.began).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered::Failed(failure)) => return Err(failure),
+                // It was closed while it was idle.
+                Err(Unanswered::NotSent) => self.reused = false,
+            }
+        }
+        // Boxed, so that the many attempts that need no connection are not as large as those that do.
+        let opening = Box::pin(sender.connector.open(target.url(), &mut self.deadline, &mut self.timing));
+        let lease = sender.pool.adopt(target.host(), opening.await?);
+        self.exchange(lease, &signed, Instant::now()).await.map_err(|unanswered| match unanswered {
+            Unanswered::Failed(failure) => failure,
+            Unanswered::NotSent => {
+                Failure::new(Outcome::ConnectionLost, "the receiver closed the connection at once")
+            }
+        })
+    }
+
+    /// Sends the request over this connection and reads the response.
+    async fn exchange(
+        &mut self,
+        mut lease: Lease,
+        signed: &Signed,
+        began: Instant,
+    ) -> Result<Answer, Unanswered> {
+        let limit = self.sender.timeouts.first_byte;
+        let target = self.target;
+        let sending =
+            self.deadline.within(Phase::FirstByte, began, limit, pin!(lease.send(target, signed))).await;
+        self.timing.first_byte_us = micros_since(began);
+        let response = match sending {
+            Ok(answered) => answered?,
+            Err(timed_out) => {
+                lease.distrust(began);
+                return Err(Unanswered::Failed(timed_out));
+            }
+        };
+        self.finish(lease, response).await.map_err(Unanswered::Failed)
+    }
+
+    /// Reads the body, gives the connection back, and says what the response means.
+    async fn finish(&mut self, mut lease: Lease, response: Response<Incoming>) -> Result<Answer, Failure> {
+        let (sender, target) = (self.sender, self.target);
+        let (head, body) = response.into_parts();
+        let body = if body.is_end_stream() { ReadBody::EMPTY } else { self.read(&mut lease, body).await? };
+        if body.is_complete {
+            sender.pool.put_back(target.host(), lease, Instant::now());
+        }
+        let (outcome, detail) = judge(&head, target.success(), self.unix_secs, &sender.retry_after);
+        let headers = headers_text(&head.headers, sender.response.headers_bytes_kept_max);
+        Ok(Answer { outcome, detail, headers, body: body.kept })
+    }
+
+    async fn read(&mut self, lease: &mut Lease, body: Incoming) -> Result<ReadBody, Failure> {
+        let limits = &self.sender.response;
+        let kept_max = self.target.response_body_bytes_max().unwrap_or(limits.body_bytes_kept_max);
+        let reading = pin!(read_body(body, limits.body_bytes_read_max, kept_max));
+        let driving = pin!(lease.drive(reading));
+        let read = self.deadline.within(Phase::Total, self.began, TOTAL_MAX, driving).await?;
+        read.map_err(|error| Failure::from_http(&error))
+    }
+}

@@ -1,0 +1,310 @@
+//! What is to be sent where, prepared once for each revision of an endpoint.
+//!
+//! Whatever is the same in every request of an endpoint is made here: headers, URI, signing keys. An attempt
+//! clones the headers and fills in the places of those that differ from message to message.
+//!
+//! Not here: whether the URL may be connected to. That is asked at every new connection (`connect`).
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+
+use super::checked_url::{CheckedUrl, UrlError};
+use super::headers::{HeaderError, parse_headers};
+use super::host::HostKey;
+use super::secret::SigningSecret;
+use super::signature::Signer;
+
+pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+pub(super) const CONTENT_TYPE_DEFAULT: &str = "application/json";
+const USER_AGENT_VALUE: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
+
+/// The most secrets that sign at once: the current one, and those of rotations that are under way.
+pub const SECRETS_MAX: usize = 4;
+
+/// How an endpoint's requests authorize themselves.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Authorization {
+    /// `Authorization: Bearer <token>` (RFC 6750 section 2.1).
+    Bearer(String),
+    /// `Authorization: Basic <base64>` (RFC 7617).
+    Basic {
+        /// The user, without colon.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+impl std::fmt::Debug for Authorization {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Bearer(_) => "Bearer(redacted)",
+            Self::Basic { .. } => "Basic(redacted)",
+        })
+    }
+}
+
+/// Which statuses count as success.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SuccessRule {
+    /// 200 to 299.
+    #[default]
+    Any2xx,
+    /// 200 alone.
+    Only200,
+}
+
+impl SuccessRule {
+    pub(super) fn accepts(self, status: u16) -> bool {
+        match self {
+            Self::Any2xx => (200..300).contains(&status),
+            Self::Only200 => status == 200,
+        }
+    }
+}
+
+/// The settings of an endpoint that a [`Target`] is prepared from.
+#[derive(Debug, Clone, Copy)]
+pub struct TargetSpec<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// Custom headers.
+    pub headers: &'a [(String, String)],
+    /// How its requests authorize themselves.
+    pub authorization: Option<&'a Authorization>,
+    /// What its requests are signed with, newest first; at most [`SECRETS_MAX`]. None: no signature.
+    pub secrets: &'a [SigningSecret],
+    /// The limit of a whole attempt, where the endpoint has its own.
+    pub timeout_total: Option<Duration>,
+    /// Which statuses count as success.
+    pub success: SuccessRule,
+    /// How many bytes of a response body are kept, where the endpoint has its own limit.
+    pub response_body_bytes_max: Option<usize>,
+}
+
+/// Why an endpoint cannot be delivered to as it is set up.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TargetError {
+    /// Its URL.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// One of its headers.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// Its authorization, which would not be a valid header. Never repeats the value.
+    #[error("authorization {part} contains a character that it may not")]
+    Authorization {
+        /// `token`, `user` or `password`.
+        part: &'static str,
+    },
+    /// Authorization given as setting and as custom header.
+    #[error("authorization is given as setting and again as custom header")]
+    AuthorizationTwice,
+    /// More secrets than sign at once.
+    #[error("{count} signing secrets; the limit is {max}")]
+    TooManySecrets {
+        /// How many were given.
+        count: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+/// An endpoint, ready to be delivered to. May be shared between threads.
+pub struct Target {
+    url: CheckedUrl,
+    uri: Uri,
+    headers: HeaderMap,
+    signer: Signer,
+    timeout_total: Option<Duration>,
+    success: SuccessRule,
+    response_body_bytes_max: Option<usize>,
+}
+
+impl Target {
+    /// Prepares everything that requests to this endpoint have in common.
+    pub fn prepare(spec: TargetSpec<'_>) -> Result<Self, TargetError> {
+        let url = CheckedUrl::parse(spec.url)?;
+        let (count, max) = (spec.secrets.len(), SECRETS_MAX);
+        if count > max {
+            return Err(TargetError::TooManySecrets { count, max });
+        }
+        let uri = url.as_str().parse::<Uri>().map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
+        Ok(Self {
+            headers: prepare_headers(&url, &spec)?,
+            uri,
+            url,
+            signer: Signer::new(spec.secrets),
+            timeout_total: spec.timeout_total,
+            success: spec.success,
+            response_body_bytes_max: spec.response_body_bytes_max,
+        })
+    }
+
+    /// Scheme, name and port of its URL.
+    pub fn host(&self) -> &HostKey {
+        self.url.host()
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> &CheckedUrl {
+        &self.url
+    }
+
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Headers of every request, with `host`, and with places for those that differ.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    pub(super) fn signer(&self) -> &Signer {
+        &self.signer
+    }
+
+    pub(super) fn timeout_total(&self) -> Option<Duration> {
+        self.timeout_total
+    }
+
+    pub(super) fn success(&self) -> SuccessRule {
+        self.success
+    }
+
+    pub(super) fn response_body_bytes_max(&self) -> Option<usize> {
+        self.response_body_bytes_max
+    }
+}
+
+impl std::fmt::Debug for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // No headers and no keys: they hold the customer's secrets.
+        f.debug_struct("Target").field("url", &self.url.as_str()).finish_non_exhaustive()
+    }
+}
+
+fn prepare_headers(url: &CheckedUrl, spec: &TargetSpec<'_>) -> Result<HeaderMap, TargetError> {
+    let custom = parse_headers(spec.headers)?;
+    let mut headers = HeaderMap::with_capacity(custom.len() + 8);
+    let host = HeaderValue::try_from(url.host().authority())
+        .map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
+    headers.insert(HOST, host);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_DEFAULT));
+    headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let empty = HeaderValue::from_static("");
+    headers.insert(WEBHOOK_ID, empty.clone());
+    headers.insert(WEBHOOK_TIMESTAMP, empty.clone());
+    if !spec.secrets.is_empty() {
+        headers.insert(WEBHOOK_SIGNATURE, empty);
+    }
+    headers.extend(custom);
+    if let Some(authorization) = spec.authorization
+        && headers.insert(AUTHORIZATION, authorization_value(authorization)?).is_some()
+    {
+        return Err(TargetError::AuthorizationTwice);
+    }
+    if let Some(value) = headers.get_mut(AUTHORIZATION) {
+        // Keeps it out of logs and of the compression tables of HTTP/2.
+        value.set_sensitive(true);
+    }
+    Ok(headers)
+}
+
+fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, TargetError> {
+    let refuse = |part| Err(TargetError::Authorization { part });
+    match authorization {
+        Authorization::Bearer(token) if token.is_empty() || !token.bytes().all(|b| b.is_ascii_graphic()) => {
+            refuse("token")
+        }
+        Authorization::Bearer(token) => value_of(format!("Bearer {token}"), "token"),
+        Authorization::Basic { user, .. } if user.contains(|c: char| c == ':' || c.is_control()) => {
+            refuse("user")
+        }
+        Authorization::Basic { password, .. } if password.contains(char::is_control) => refuse("password"),
+        Authorization::Basic { user, password } => {
+            value_of(format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))), "user")
+        }
+    }
+}
+
+fn value_of(text: String, part: &'static str) -> Result<HeaderValue, TargetError> {
+    HeaderValue::try_from(text).map_err(|_| TargetError::Authorization { part })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(url: &str) -> TargetSpec<'_> {
+        TargetSpec {
+            url,
+            headers: &[],
+            authorization: None,
+            secrets: &[],
+            timeout_total: None,
+            success: SuccessRule::Any2xx,
+            response_body_bytes_max: None,
+        }
+    }
+
+    fn authorized(authorization: &Authorization) -> Result<String, TargetError> {
+        let spec = TargetSpec { authorization: Some(authorization), ..spec("https://example.com/") };
+        let target = Target::prepare(spec)?;
+        Ok(target.headers()[AUTHORIZATION].to_str().unwrap().to_owned())
+    }
+
+    #[test]
+    fn a_target_may_be_shared_between_threads() {
+        fn shared<T: Send + Sync + 'static>() {}
+        shared::<Target>();
+    }
+
+    #[test]
+    fn authorization_takes_the_form_that_receivers_expect() {
+        let bearer = Authorization::Bearer("abc.def".to_owned());
+        assert_eq!(authorized(&bearer).unwrap(), "Bearer abc.def");
+        // The example of RFC 7617 section 2.
+        let basic = Authorization::Basic { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
+        assert_eq!(authorized(&basic).unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(format!("{bearer:?} {basic:?}"), "Bearer(redacted) Basic(redacted)");
+    }
+
+    #[test]
+    fn authorization_that_would_break_the_header_is_refused() {
+        for token in ["", "a b", "a\r\nx: y", "é"] {
+            let refusal = authorized(&Authorization::Bearer(token.to_owned())).unwrap_err();
+            assert_eq!(refusal, TargetError::Authorization { part: "token" });
+        }
+        let basic = Authorization::Basic { user: "a:b".to_owned(), password: String::new() };
+        assert_eq!(authorized(&basic), Err(TargetError::Authorization { part: "user" }));
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_endpoint_is_named() {
+        let bad_header = [("Host".to_owned(), "evil".to_owned())];
+        let refusal = Target::prepare(TargetSpec { headers: &bad_header, ..spec("https://a.example/") });
+        assert_eq!(
+            refusal.unwrap_err().to_string(),
+            "header 'host' is set by this server and cannot be customised"
+        );
+        let header = [("authorization".to_owned(), "x".to_owned())];
+        let both = TargetSpec {
+            headers: &header,
+            authorization: Some(&Authorization::Bearer("t".to_owned())),
+            ..spec("https://a.example/")
+        };
+        assert_eq!(Target::prepare(both).unwrap_err(), TargetError::AuthorizationTwice);
+        let secrets: Vec<_> = (0..5).map(|_| SigningSecret::generate()).collect();
+        let refusal = Target::prepare(TargetSpec { secrets: &secrets, ..spec("https://a.example/") });
+        assert_eq!(refusal.unwrap_err().to_string(), "5 signing secrets; the limit is 4");
+    }
+}
