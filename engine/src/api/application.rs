@@ -1,0 +1,136 @@
+//! `/app`: applications.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+
+use super::Api;
+use super::error::ApiError;
+use super::extract::{Body, Named, TheApplication};
+use super::fields::Fields;
+use super::paging::{ListOut, Paging};
+use super::query::Query;
+use super::time::rfc3339;
+use crate::catalog::{Application, ApplicationDraft, Put};
+use crate::core::ids::ApplicationId;
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ApplicationOut {
+    id: String,
+    uid: Option<String>,
+    name: String,
+    throttle_rate: Option<u16>,
+    /// The name of `throttleRate` in older SDKs.
+    rate_limit: Option<u16>,
+    metadata: BTreeMap<String, String>,
+    created_at: String,
+    updated_at: String,
+}
+
+impl From<&Application> for ApplicationOut {
+    fn from(application: &Application) -> Self {
+        Self {
+            id: application.id.to_string(),
+            uid: application.uid.clone(),
+            name: application.name.clone(),
+            throttle_rate: application.throttle_rate,
+            rate_limit: application.throttle_rate,
+            metadata: application.metadata.clone(),
+            created_at: rfc3339(application.created_ms),
+            updated_at: rfc3339(application.updated_ms),
+        }
+    }
+}
+
+type Upserted = (StatusCode, Json<ApplicationOut>);
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    query: Query,
+) -> Result<Json<ListOut<ApplicationOut>>, ApiError> {
+    let paging = Paging::read(&query)?;
+    let page = api.editor.catalog().applications_page(&paging.window::<ApplicationId>()?);
+    let data = page.items.iter().map(|application| ApplicationOut::from(&**application)).collect();
+    Ok(Json(paging.list(data, page.done, |application| application.id.clone())))
+}
+
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    query: Query,
+    Body(body): Body,
+) -> Result<Upserted, ApiError> {
+    let draft = draft(&Fields::parse(&body)?)?;
+    if query.flag("get_if_exists", false)? {
+        return Ok(upserted(api.editor.application_or_new(draft).await?));
+    }
+    let created = api.editor.create_application(draft).await?;
+    Ok(upserted(Put::Created(created)))
+}
+
+pub(super) async fn read(TheApplication(application): TheApplication) -> Json<ApplicationOut> {
+    Json(ApplicationOut::from(&*application))
+}
+
+pub(super) async fn put(
+    State(api): State<Arc<Api>>,
+    named: Named,
+    Body(body): Body,
+) -> Result<Upserted, ApiError> {
+    let draft = draft(&Fields::parse(&body)?)?;
+    Ok(upserted(api.editor.put_application(named.text("app_id"), draft).await?))
+}
+
+pub(super) async fn patch(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    Body(body): Body,
+) -> Result<Json<ApplicationOut>, ApiError> {
+    let fields = Fields::parse(&body)?;
+    let (uid, name) = (fields.nullable("uid")?, fields.value("name")?);
+    let (rate, metadata) = (fields.nullable("throttleRate")?, fields.value("metadata")?);
+    let edit = |draft: &mut ApplicationDraft| {
+        set(&mut draft.uid, uid);
+        set(&mut draft.name, name);
+        set(&mut draft.throttle_rate, rate);
+        set(&mut draft.metadata, metadata);
+    };
+    let application = api.editor.edit_application(application.id, edit).await?;
+    Ok(Json(ApplicationOut::from(&*application)))
+}
+
+pub(super) async fn delete(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+) -> Result<StatusCode, ApiError> {
+    api.editor.remove_application(application.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// An application as a whole body describes it.
+pub(super) fn draft(fields: &Fields<'_>) -> Result<ApplicationDraft, ApiError> {
+    Ok(ApplicationDraft {
+        uid: fields.value("uid")?,
+        name: fields.required("name")?,
+        throttle_rate: fields.value("throttleRate")?,
+        metadata: fields.value("metadata")?.unwrap_or_default(),
+    })
+}
+
+/// Sets what a patch has.
+pub(super) fn set<T>(slot: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *slot = value;
+    }
+}
+
+fn upserted(put: Put<Arc<Application>>) -> Upserted {
+    match put {
+        Put::Created(application) => (StatusCode::CREATED, Json(ApplicationOut::from(&*application))),
+        Put::Present(application) => (StatusCode::OK, Json(ApplicationOut::from(&*application))),
+    }
+}

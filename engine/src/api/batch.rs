@@ -1,0 +1,90 @@
+//! `/app/{app}/msg/batch`: many messages in one call.
+//!
+//! ```text
+//! {"messages": [{"eventType", "payload", ...}, ...]}
+//! 202 {"data": [{"id", "eventType", ...} | {"code", "detail"}, ...]}
+//! ```
+//!
+//! One answer per message, in their order: a message that is refused does not stand in the way of the others.
+//! Those that are accepted share a sync.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Api;
+use super::backend::StoredMessage;
+use super::error::ApiError;
+use super::extract::{Body, TheApplication};
+use super::fields::Fields;
+use super::message::{MessageOut, parse_and_admit, unpublished};
+use super::query::Query;
+use crate::publish::PublishError;
+
+/// The most messages of a batch.
+pub const BATCH_MESSAGES_MAX: usize = 1_000;
+
+#[derive(Debug, Serialize)]
+pub(super) struct BatchOut {
+    data: Vec<Entry>,
+}
+
+/// What became of one message.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Accepted(Box<MessageOut>),
+    Refused { code: &'static str, detail: String },
+}
+
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    query: Query,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<BatchOut>), ApiError> {
+    // Whoever sends a thousand messages knows what is in them.
+    let with_content = query.flag("with_content", false)?;
+    let messages: Vec<&RawValue> = Fields::parse(&body)?.required("messages")?;
+    if messages.len() > BATCH_MESSAGES_MAX {
+        let text = format!("messages has {} items; the limit is {BATCH_MESSAGES_MAX}", messages.len());
+        return Err(ApiError::body("messages", text));
+    }
+    let name = application.id.to_string();
+    let judged = messages.into_iter().map(|message| {
+        let fields = Fields::parse(message.get().as_bytes())?;
+        parse_and_admit(&api, &name, &fields)
+    });
+    let (mut admitted, mut waiting) = (Vec::new(), Vec::new());
+    for result in judged {
+        waiting.push(result.map(|message| {
+            let stored = unpublished(&message);
+            admitted.push(message);
+            stored
+        }));
+    }
+    let mut ids = api.messages.publish_many(admitted).await.into_iter();
+    let data = waiting
+        .into_iter()
+        .map(|stored| {
+            let published = stored.and_then(|stored| {
+                let id = ids.next().unwrap_or(Err(PublishError::ShuttingDown))?;
+                Ok(StoredMessage { id, ..stored })
+            });
+            entry(published, with_content)
+        })
+        .collect();
+    Ok((StatusCode::ACCEPTED, Json(BatchOut { data })))
+}
+
+fn entry(published: Result<StoredMessage, ApiError>, with_content: bool) -> Entry {
+    match published {
+        Ok(stored) => Entry::Accepted(Box::new(MessageOut::new(&stored, with_content))),
+        Err(ApiError::Plain { code, detail, .. }) => Entry::Refused { code, detail },
+        Err(ApiError::Invalid { message, .. }) => Entry::Refused { code: "validation", detail: message },
+    }
+}

@@ -1,0 +1,152 @@
+//! Errors as the API says them.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+
+use super::backend::HistoryError;
+use crate::catalog::{CatalogError, CommitError, FieldError};
+use crate::publish::PublishError;
+
+/// An error with its status and body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ApiError {
+    /// `{"code", "detail"}`
+    Plain { status: StatusCode, code: &'static str, detail: String },
+    /// 422: a field that says something it may not.
+    Invalid { location: Vec<String>, message: String, kind: &'static str },
+}
+
+/// What most invalid fields are.
+const VALUE_ERROR: &str = "value_error";
+
+impl ApiError {
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::Plain {
+            status: StatusCode::NOT_FOUND,
+            code: "not_found",
+            detail: format!("There is no such {what}"),
+        }
+    }
+
+    pub(super) fn body_too_large() -> Self {
+        Self::Plain {
+            status: StatusCode::PAYLOAD_TOO_LARGE,
+            code: "payload_too_large",
+            detail: "The request is larger than a payload may be (limits.payload_bytes_max)".into(),
+        }
+    }
+
+    pub(super) fn unauthenticated() -> Self {
+        Self::Plain {
+            status: StatusCode::UNAUTHORIZED,
+            code: "authentication_failed",
+            detail: "Send 'Authorization: Bearer <token>' with one of api.tokens".into(),
+        }
+    }
+
+    /// A field of the body; dots lead inside.
+    pub(super) fn body(field: &str, message: impl Into<String>) -> Self {
+        let location = ["body"].into_iter().chain(field.split('.').filter(|part| !part.is_empty()));
+        let location = location.map(Into::into).collect();
+        Self::Invalid { location, message: message.into(), kind: VALUE_ERROR }
+    }
+
+    /// A body, or a field of it, that is not the JSON it should be.
+    pub(super) fn json(field: &str, error: &serde_json::Error) -> Self {
+        match Self::body(field, error.to_string()) {
+            Self::Invalid { location, message, .. } => {
+                Self::Invalid { location, message, kind: "value_error.jsondecode" }
+            }
+            other => other,
+        }
+    }
+
+    /// A parameter of the query.
+    pub(super) fn query(name: &str, message: impl Into<String>) -> Self {
+        Self::Invalid {
+            location: vec!["query".into(), name.into()],
+            message: message.into(),
+            kind: VALUE_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Plain { status, code, detail } => {
+                (status, Json(json!({ "code": code, "detail": detail }))).into_response()
+            }
+            Self::Invalid { location, message, kind } => {
+                let item = json!({ "loc": location, "msg": message, "type": kind });
+                (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": [item] }))).into_response()
+            }
+        }
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::body(error.field, error.to_string())
+    }
+}
+
+impl From<CommitError> for ApiError {
+    fn from(error: CommitError) -> Self {
+        let (status, code) = match error {
+            CommitError::Full => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+            CommitError::Poisoned => (StatusCode::SERVICE_UNAVAILABLE, "log_stopped"),
+            CommitError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+        };
+        Self::Plain { status, code, detail: error.to_string() }
+    }
+}
+
+impl From<CatalogError> for ApiError {
+    fn from(error: CatalogError) -> Self {
+        match error {
+            CatalogError::Invalid(field) => field.into(),
+            CatalogError::NotFound { what } => Self::not_found(what),
+            CatalogError::Taken { .. } => {
+                Self::Plain { status: StatusCode::CONFLICT, code: "conflict", detail: error.to_string() }
+            }
+            CatalogError::Commit(commit) => commit.into(),
+        }
+    }
+}
+
+impl From<PublishError> for ApiError {
+    fn from(error: PublishError) -> Self {
+        let answer = error.answer();
+        let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        if status == StatusCode::UNPROCESSABLE_ENTITY {
+            return Self::body(answer.field, error.to_string());
+        }
+        Self::Plain { status, code: answer.code, detail: error.to_string() }
+    }
+}
+
+impl From<HistoryError> for ApiError {
+    fn from(error: HistoryError) -> Self {
+        let (status, code) = match error {
+            HistoryError::Failed { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "server_error"),
+            HistoryError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
+        };
+        tracing::warn!(%error, "history query failed");
+        Self::Plain { status, code, detail: error.to_string() }
+    }
+}
+
+pub(super) async fn no_such_path() -> ApiError {
+    ApiError::not_found("path")
+}
+
+pub(super) async fn no_such_method() -> ApiError {
+    ApiError::Plain {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method_not_allowed",
+        detail: "This path does not know this method; the header 'allow' says which it knows".into(),
+    }
+}

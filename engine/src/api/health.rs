@@ -1,0 +1,7 @@
+//! Is the server there?
+
+use axum::http::StatusCode;
+
+pub(super) async fn alive() -> StatusCode {
+    StatusCode::NO_CONTENT
+}

@@ -1,0 +1,235 @@
+//! `/app/{app}/msg`: publishing over HTTP, and what was published.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::Api;
+use super::application;
+use super::backend::{MessageQuery, MessageStatus, StoredDelivery, StoredMessage};
+use super::endpoint_fields::EndpointOut;
+use super::error::ApiError;
+use super::extract::{Body, Named, TheApplication};
+use super::fields::Fields;
+use super::paging::{ListOut, Paging};
+use super::payload::{Shown, hidden, show};
+use super::query::Query;
+use super::time::rfc3339;
+use crate::catalog::Application;
+use crate::core::ids::MessageId;
+use crate::publish::{Admitted, NewMessage, admit, is_json};
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct MessageOut {
+    id: String,
+    event_type: String,
+    event_id: Option<String>,
+    channels: Option<Vec<String>>,
+    payload: Box<RawValue>,
+    timestamp: String,
+    // What follows is ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_encoding: Option<&'static str>,
+}
+
+impl MessageOut {
+    pub(super) fn new(message: &StoredMessage, with_content: bool) -> Self {
+        let Shown { value, encoding } =
+            if with_content { show(message.content_type.as_deref(), &message.payload) } else { hidden() };
+        let channels: Vec<String> = message.channels.iter().map(|channel| channel.to_string()).collect();
+        Self {
+            id: message.id.to_string(),
+            event_type: message.event_type.to_string(),
+            event_id: message.event_id.as_deref().map(Into::into),
+            channels: (!channels.is_empty()).then_some(channels),
+            payload: value,
+            timestamp: rfc3339(message.id.0.ms()),
+            content_type: message.content_type.as_deref().map(Into::into),
+            payload_encoding: encoding,
+        }
+    }
+}
+
+pub(super) async fn create(
+    State(api): State<Arc<Api>>,
+    named: Named,
+    query: Query,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<MessageOut>), ApiError> {
+    let with_content = query.flag("with_content", true)?;
+    let fields = Fields::parse(&body)?;
+    let application = named.text("app_id");
+    create_application(&api, application, &fields).await?;
+    let admitted = parse_and_admit(&api, application, &fields)?;
+    let mut stored = unpublished(&admitted);
+    stored.id = api.messages.publish(admitted).await?;
+    Ok((StatusCode::ACCEPTED, Json(MessageOut::new(&stored, with_content))))
+}
+
+/// A message may bring its application along; if that is there, it is left as it is.
+async fn create_application(api: &Api, name: &str, fields: &Fields<'_>) -> Result<(), ApiError> {
+    let Some(described) = fields.value::<&RawValue>("application")? else { return Ok(()) };
+    if api.editor.catalog().resolve(name).is_some() {
+        return Ok(());
+    }
+    let draft = application::draft(&Fields::parse(described.get().as_bytes())?)?;
+    if draft.uid.as_deref().is_some_and(|uid| uid != name) {
+        return Err(ApiError::body("application.uid", "application.uid must be the one in the path"));
+    }
+    api.editor.put_application(name, draft).await?;
+    Ok(())
+}
+
+/// Reads a message from its fields and judges it.
+pub(super) fn parse_and_admit(
+    api: &Api,
+    application: &str,
+    fields: &Fields<'_>,
+) -> Result<Admitted, ApiError> {
+    let event_type: Cow<'_, str> = fields.required("eventType")?;
+    let event_id: Option<Cow<'_, str>> = fields.value("eventId")?;
+    let channels: Vec<Cow<'_, str>> = fields.value("channels")?.unwrap_or_default();
+    let content_type: Option<Cow<'_, str>> = fields.value("contentType")?;
+    let payload: &RawValue = fields.required("payload")?;
+    let new = NewMessage {
+        event_type: &event_type,
+        event_id: event_id.as_deref(),
+        channels: channels.iter().map(AsRef::as_ref).collect(),
+        content_type: content_type.as_deref(),
+        payload: payload_bytes(content_type.as_deref(), payload)?,
+    };
+    Ok(admit(api.editor.catalog(), &api.limits, application, new)?)
+}
+
+/// JSON is taken as it was written, byte for byte; any other content comes as a JSON text that holds it.
+fn payload_bytes(content_type: Option<&str>, payload: &RawValue) -> Result<Bytes, ApiError> {
+    if content_type.is_none_or(is_json) {
+        return Ok(Bytes::copy_from_slice(payload.get().as_bytes()));
+    }
+    let text: Result<String, _> = serde_json::from_str(payload.get());
+    text.map(Bytes::from)
+        .map_err(|_| ApiError::body("payload", "payload must be a text if contentType is not JSON"))
+}
+
+/// What will be stored once it has an id.
+pub(super) fn unpublished(admitted: &Admitted) -> StoredMessage {
+    StoredMessage {
+        id: MessageId(Default::default()),
+        event_type: admitted.event_type.clone(),
+        event_id: admitted.event_id.clone(),
+        channels: admitted.channels.clone(),
+        content_type: admitted.content_type.clone(),
+        payload: admitted.payload.clone(),
+    }
+}
+
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    query: Query,
+) -> Result<Json<ListOut<MessageOut>>, ApiError> {
+    let with_content = query.flag("with_content", true)?;
+    let paging = Paging::read(&query)?;
+    let wanted = MessageQuery {
+        limit: paging.limit,
+        start: paging.start()?,
+        event_types: query.list("event_types"),
+        channel: query.text("channel").map(Into::into),
+        before_ms: query.time_ms("before")?,
+        after_ms: query.time_ms("after")?,
+    };
+    let page = api.history.messages(application.id, wanted).await?;
+    let data = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
+    Ok(Json(paging.list(data, page.done, |message| message.id.clone())))
+}
+
+pub(super) async fn read(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    named: Named,
+    query: Query,
+) -> Result<Json<MessageOut>, ApiError> {
+    let with_content = query.flag("with_content", true)?;
+    let id = message_id(&api, &application, named.text("msg_id")).await?;
+    let message = api.history.message(application.id, id).await?;
+    let message = message.ok_or_else(|| ApiError::not_found("message"))?;
+    Ok(Json(MessageOut::new(&message, with_content)))
+}
+
+/// Cancels what is pending. Doing so again is fine.
+pub(super) async fn cancel(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    named: Named,
+) -> Result<StatusCode, ApiError> {
+    let id = message_id(&api, &application, named.text("msg_id")).await?;
+    if api.history.message(application.id, id).await?.is_none() {
+        return Err(ApiError::not_found("message"));
+    }
+    api.messages.cancel(application.id, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// The message that a path names by its id or event id.
+pub(super) async fn message_id(
+    api: &Api,
+    application: &Application,
+    id_or_event_id: &str,
+) -> Result<MessageId, ApiError> {
+    if let Ok(id) = id_or_event_id.parse() {
+        return Ok(id);
+    }
+    let id = api.history.message_by_event_id(application.id, id_or_event_id).await?;
+    id.ok_or_else(|| ApiError::not_found("message"))
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct DeliveryOut {
+    #[serde(flatten)]
+    endpoint: EndpointOut,
+    status: u8,
+    status_text: &'static str,
+    next_attempt: Option<String>,
+    // What follows is ours.
+    state: &'static str,
+    attempts: u16,
+}
+
+/// Where the deliveries of a message stand; those to endpoints that are gone are left out.
+pub(super) async fn deliveries(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    named: Named,
+    query: Query,
+) -> Result<Json<ListOut<DeliveryOut>>, ApiError> {
+    let paging = Paging::read(&query)?;
+    let id = message_id(&api, &application, named.text("msg_id")).await?;
+    let mut deliveries = api.history.deliveries(application.id, id).await?;
+    deliveries.sort_unstable_by_key(|delivery| delivery.endpoint);
+    let (deliveries, done) = paging.slice(&deliveries, |delivery| delivery.endpoint)?;
+    let data = deliveries.iter().filter_map(|delivery| delivery_out(&api, delivery)).collect();
+    Ok(Json(paging.list(data, done, |delivery| delivery.endpoint.id.clone())))
+}
+
+fn delivery_out(api: &Api, delivery: &StoredDelivery) -> Option<DeliveryOut> {
+    let endpoint = api.editor.catalog().endpoint_by_id(delivery.endpoint)?;
+    let status = MessageStatus::from(delivery.state);
+    Some(DeliveryOut {
+        endpoint: EndpointOut::new(api, &endpoint),
+        status: status as u8,
+        status_text: status.name(),
+        next_attempt: delivery.next_attempt_ms.map(rfc3339),
+        state: delivery.state.name(),
+        attempts: delivery.attempts,
+    })
+}

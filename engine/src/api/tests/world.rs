@@ -1,0 +1,250 @@
+//! A server without a network: the router over a catalog, a log and a history in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use parking_lot::Mutex;
+use posthaste_storage::EntryId;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::api::{
+    Api, AttemptQuery, EndpointHealth, Health, History, HistoryPage, HistoryResult, MessageQuery, Messages,
+    StoredAttempt, StoredDelivery, StoredMessage, Tokens, router,
+};
+use crate::catalog::fakes::{FakeLog, editor};
+use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
+use crate::config::UnknownEventTypes;
+use crate::core::delivery::DeliveryState;
+use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
+use crate::publish::{Admitted, PublishError, PublishLimits};
+
+pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
+/// When the first message is published, unix milliseconds.
+pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
+
+pub(super) struct World {
+    router: Router,
+    pub(super) log: Arc<FakeLog>,
+    pub(super) engine: Arc<FakeEngine>,
+}
+
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        Self::with_tokens(&[])
+    }
+
+    pub(super) fn with_tokens(tokens: &[&str]) -> Self {
+        let (editor, log) = editor(UnknownEventTypes::Accept);
+        let engine = Arc::new(FakeEngine::default());
+        let limits = PublishLimits {
+            payload_bytes_max: PAYLOAD_BYTES_MAX as u64,
+            unknown_event_types: UnknownEventTypes::Accept,
+        };
+        let router = router(Api {
+            editor,
+            messages: Arc::clone(&engine) as _,
+            history: Arc::clone(&engine) as _,
+            health: Some(Arc::clone(&engine) as _),
+            limits,
+            tokens: Tokens::new(tokens),
+        });
+        Self { router, log, engine }
+    }
+
+    pub(super) async fn call_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: &str,
+        token: Option<&str>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.call_with(method, path, &body, None).await;
+        (answer.status, answer.body)
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        self.call("GET", path, Value::Null).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+        self.call("POST", path, body).await
+    }
+
+    /// The application `acme`, and its endpoint `shop`; returns the endpoint's id.
+    pub(super) async fn with_endpoint(&self) -> EndpointId {
+        self.post("/app", serde_json::json!({"name": "Acme", "uid": "acme"})).await;
+        let endpoint = serde_json::json!({"url": "https://shop.example/hook", "uid": "shop"});
+        let (status, endpoint) = self.post("/app/acme/endpoint", endpoint).await;
+        assert_eq!(status, 201, "{endpoint}");
+        endpoint["id"].as_str().unwrap().parse().unwrap()
+    }
+}
+
+/// What an engine would do, without doing it.
+#[derive(Default)]
+pub(super) struct FakeEngine {
+    pub(super) messages: Mutex<Vec<StoredMessage>>,
+    pub(super) attempts: Mutex<Vec<StoredAttempt>>,
+    pub(super) deliveries: Mutex<Vec<StoredDelivery>>,
+    pub(super) cancelled: Mutex<Vec<MessageId>>,
+    pub(super) refuses_with: Mutex<Option<PublishError>>,
+    pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
+    published: AtomicU16,
+}
+
+impl FakeEngine {
+    fn store(&self, message: Admitted) -> Result<MessageId, PublishError> {
+        if let Some(error) = self.refuses_with.lock().clone() {
+            return Err(error);
+        }
+        let id = MessageId(EntryId::new(FIRST_MS, self.published.fetch_add(1, Ordering::Relaxed)));
+        for endpoint in message.endpoints {
+            let state = DeliveryState::Pending;
+            self.deliveries.lock().push(StoredDelivery {
+                endpoint,
+                state,
+                attempts: 0,
+                next_attempt_ms: Some(FIRST_MS),
+            });
+        }
+        self.messages.lock().push(StoredMessage {
+            id,
+            event_type: message.event_type,
+            event_id: message.event_id,
+            channels: message.channels,
+            content_type: message.content_type,
+            payload: message.payload,
+        });
+        Ok(id)
+    }
+}
+
+impl Messages for FakeEngine {
+    fn publish_many(&self, messages: Vec<Admitted>) -> BoxFuture<'_, Vec<Result<MessageId, PublishError>>> {
+        Box::pin(async move { messages.into_iter().map(|message| self.store(message)).collect() })
+    }
+
+    fn cancel(&self, _: ApplicationId, message: MessageId) -> BoxFuture<'_, Result<bool, CommitError>> {
+        self.cancelled.lock().push(message);
+        Box::pin(async { Ok(true) })
+    }
+}
+
+impl Health for FakeEngine {
+    fn endpoint(&self, _: &Endpoint) -> Option<EndpointHealth> {
+        Some(EndpointHealth { state: "healthy", until: None })
+    }
+}
+
+impl History for FakeEngine {
+    fn message(&self, _: ApplicationId, id: MessageId) -> HistoryResult<'_, Option<StoredMessage>> {
+        let found = self.messages.lock().iter().find(|message| message.id == id).cloned();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn message_by_event_id<'a>(
+        &'a self,
+        _: ApplicationId,
+        event_id: &'a str,
+    ) -> HistoryResult<'a, Option<MessageId>> {
+        let messages = self.messages.lock();
+        let found = messages.iter().find(|message| message.event_id.as_deref() == Some(event_id));
+        let id = found.map(|message| message.id);
+        Box::pin(async move { Ok(id) })
+    }
+
+    fn messages(
+        &self,
+        _: ApplicationId,
+        query: MessageQuery,
+    ) -> HistoryResult<'_, HistoryPage<StoredMessage>> {
+        let mut newest_first = self.messages.lock().clone();
+        newest_first.reverse();
+        newest_first.retain(|message| {
+            query.event_types.is_empty() || query.event_types.iter().any(|name| **name == *message.event_type)
+        });
+        Box::pin(async move { Ok(cut(newest_first, &query.start, query.limit, |message| message.id)) })
+    }
+
+    fn attempt(
+        &self,
+        _: ApplicationId,
+        _: MessageId,
+        id: AttemptId,
+    ) -> HistoryResult<'_, Option<StoredAttempt>> {
+        let found = self.attempts.lock().iter().find(|attempt| attempt.id == id).cloned();
+        Box::pin(async { Ok(found) })
+    }
+
+    fn attempts_by_message(
+        &self,
+        _: ApplicationId,
+        _: MessageId,
+        query: AttemptQuery,
+    ) -> HistoryResult<'_, HistoryPage<StoredAttempt>> {
+        *self.last_attempt_query.lock() = Some(query.clone());
+        let mut newest_first = self.attempts.lock().clone();
+        newest_first.reverse();
+        newest_first.retain(|attempt| query.status.is_none_or(|status| attempt.status() == status));
+        newest_first.retain(|attempt| query.status_code_class.is_none_or(|class| attempt.is_of_class(class)));
+        Box::pin(async move { Ok(cut(newest_first, &query.start, query.limit, |attempt| attempt.id)) })
+    }
+
+    fn attempts_by_endpoint(
+        &self,
+        application: ApplicationId,
+        _: EndpointId,
+        query: AttemptQuery,
+    ) -> HistoryResult<'_, HistoryPage<StoredAttempt>> {
+        self.attempts_by_message(application, MessageId(EntryId::MIN), query)
+    }
+
+    fn deliveries(&self, _: ApplicationId, _: MessageId) -> HistoryResult<'_, Vec<StoredDelivery>> {
+        let deliveries = self.deliveries.lock().clone();
+        Box::pin(async { Ok(deliveries) })
+    }
+}
+
+fn cut<T, K: Ord + Copy>(
+    mut items: Vec<T>,
+    start: &Start<K>,
+    limit: usize,
+    key: impl Fn(&T) -> K,
+) -> HistoryPage<T> {
+    match *start {
+        Start::First => (),
+        Start::After(last) => items.retain(|item| key(item) < last),
+        Start::Before(first) => {
+            items.retain(|item| key(item) > first);
+            let done = items.len() <= limit;
+            return HistoryPage { items: items.split_off(items.len().saturating_sub(limit)), done };
+        }
+    }
+    let done = items.len() <= limit;
+    items.truncate(limit);
+    HistoryPage { items, done }
+}

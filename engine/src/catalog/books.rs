@@ -1,0 +1,149 @@
+//! The books: everything in the catalog, in order, for whoever lists and edits.
+//!
+//! Only what is durable is written here. No rules are checked: that has been done before (`editor`).
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use super::page::{Page, Start, Window, page};
+use super::{Application, Endpoint, EventType};
+use crate::core::ids::{ApplicationId, EndpointId};
+
+/// An endpoint's place: its application's endpoints lie together.
+type Place = (ApplicationId, EndpointId);
+
+const FIRST: EndpointId = EndpointId::from_u64(0);
+const LAST: EndpointId = EndpointId::from_u64(u64::MAX);
+
+/// See the head of this file.
+#[derive(Debug, Default)]
+pub(super) struct Books {
+    applications: BTreeMap<ApplicationId, Arc<Application>>,
+    application_uids: HashMap<String, ApplicationId>,
+    endpoints: BTreeMap<Place, Arc<Endpoint>>,
+    endpoint_owners: HashMap<EndpointId, ApplicationId>,
+    endpoint_uids: HashMap<(ApplicationId, String), EndpointId>,
+    event_types: BTreeMap<String, Arc<EventType>>,
+}
+
+impl Books {
+    pub(super) fn application(&self, id_or_uid: &str) -> Option<Arc<Application>> {
+        let id = match id_or_uid.parse() {
+            Ok(id) => id,
+            Err(_) => *self.application_uids.get(id_or_uid)?,
+        };
+        self.application_by_id(id)
+    }
+
+    pub(super) fn application_by_id(&self, id: ApplicationId) -> Option<Arc<Application>> {
+        self.applications.get(&id).cloned()
+    }
+
+    pub(super) fn endpoint(&self, application: ApplicationId, id_or_uid: &str) -> Option<Arc<Endpoint>> {
+        let id = match id_or_uid.parse() {
+            Ok(id) => id,
+            Err(_) => *self.endpoint_uids.get(&(application, id_or_uid.to_owned()))?,
+        };
+        self.endpoints.get(&(application, id)).cloned()
+    }
+
+    pub(super) fn endpoint_by_id(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        let application = *self.endpoint_owners.get(&id)?;
+        self.endpoints.get(&(application, id)).cloned()
+    }
+
+    pub(super) fn endpoint_ids(&self, application: ApplicationId) -> Vec<EndpointId> {
+        self.endpoints.range((application, FIRST)..=(application, LAST)).map(|((_, id), _)| *id).collect()
+    }
+
+    pub(super) fn endpoints_all(&self) -> Vec<Arc<Endpoint>> {
+        self.endpoints.values().cloned().collect()
+    }
+
+    pub(super) fn event_type(&self, name: &str) -> Option<Arc<EventType>> {
+        self.event_types.get(name).cloned()
+    }
+
+    pub(super) fn applications_page(&self, window: &Window<ApplicationId>) -> Page<Application> {
+        page(&self.applications, (Bound::Unbounded, Bound::Unbounded), window, |_| true)
+    }
+
+    pub(super) fn endpoints_page(
+        &self,
+        application: ApplicationId,
+        window: &Window<EndpointId>,
+    ) -> Page<Endpoint> {
+        let start = match window.start {
+            Start::First => Start::First,
+            Start::After(id) => Start::After((application, id)),
+            Start::Before(id) => Start::Before((application, id)),
+        };
+        let window = Window { start, descending: window.descending, limit: window.limit };
+        let own = (Bound::Included((application, FIRST)), Bound::Included((application, LAST)));
+        page(&self.endpoints, own, &window, |_| true)
+    }
+
+    pub(super) fn event_types_page(&self, window: &Window<String>, archived_too: bool) -> Page<EventType> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        page(&self.event_types, all, window, |event_type| archived_too || !event_type.archived)
+    }
+
+    /// Returns what was there before.
+    pub(super) fn put_application(&mut self, application: &Application) -> Option<Arc<Application>> {
+        let before = self.applications.insert(application.id, Arc::new(application.clone()));
+        if let Some(uid) = before.as_ref().and_then(|before| before.uid.as_ref()) {
+            self.application_uids.remove(uid);
+        }
+        if let Some(uid) = &application.uid {
+            self.application_uids.insert(uid.clone(), application.id);
+        }
+        before
+    }
+
+    /// The application must have no endpoints any more.
+    pub(super) fn remove_application(&mut self, id: ApplicationId) -> Option<Arc<Application>> {
+        let before = self.applications.remove(&id)?;
+        if let Some(uid) = &before.uid {
+            self.application_uids.remove(uid);
+        }
+        Some(before)
+    }
+
+    /// Returns what was there before, or `None` when nothing has changed: it is there just so, or its
+    /// application is gone (a change that is read again after both were removed).
+    pub(super) fn put_endpoint(&mut self, endpoint: &Arc<Endpoint>) -> Option<Option<Arc<Endpoint>>> {
+        let place = (endpoint.application, endpoint.id);
+        if !self.applications.contains_key(&endpoint.application)
+            || self.endpoints.get(&place) == Some(endpoint)
+        {
+            return None;
+        }
+        let before = self.endpoints.insert(place, Arc::clone(endpoint));
+        self.endpoint_owners.insert(endpoint.id, endpoint.application);
+        if let Some(uid) = before.as_ref().and_then(|before| before.uid.clone()) {
+            self.endpoint_uids.remove(&(endpoint.application, uid));
+        }
+        if let Some(uid) = &endpoint.uid {
+            self.endpoint_uids.insert((endpoint.application, uid.clone()), endpoint.id);
+        }
+        Some(before)
+    }
+
+    pub(super) fn remove_endpoint(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        let application = self.endpoint_owners.remove(&id)?;
+        let before = self.endpoints.remove(&(application, id))?;
+        if let Some(uid) = before.uid.clone() {
+            self.endpoint_uids.remove(&(application, uid));
+        }
+        Some(before)
+    }
+
+    pub(super) fn put_event_type(&mut self, event_type: EventType) {
+        self.event_types.insert(event_type.name.clone(), Arc::new(event_type));
+    }
+
+    pub(super) fn remove_event_type(&mut self, name: &str) {
+        self.event_types.remove(name);
+    }
+}

@@ -1,0 +1,205 @@
+//! Changes of endpoints and their secrets.
+
+use std::sync::Arc;
+
+use super::super::check::{CatalogError, FieldError};
+use super::super::limits::SECRETS_MAX;
+use super::super::record::{Key, Record};
+use super::super::{Disabled, Endpoint, EndpointDraft, GRACE_SECONDS_MAX, Secret};
+use super::{Editor, Put, Turn, random};
+use crate::clock::unix_ms;
+use crate::config::UnknownEventTypes;
+use crate::core::ids::{ApplicationId, EndpointId};
+use crate::routing::Pattern;
+
+const WHAT: &str = "endpoint";
+
+impl Editor {
+    /// A new endpoint; its secret is the given one, or a new one.
+    ///
+    /// # Errors
+    /// A field that may not be so; a uid that is taken; an application that there is not; a change that did
+    /// not become durable.
+    pub async fn create_endpoint(
+        &self,
+        application: ApplicationId,
+        draft: EndpointDraft,
+        secret: Option<&str>,
+    ) -> Result<Arc<Endpoint>, CatalogError> {
+        let turn = self.turn().await;
+        self.write_new_endpoint(turn, application, draft, secret).await
+    }
+
+    /// Makes the endpoint `id_or_uid` as the draft says, or a new one, whose uid that is if the draft has none.
+    /// What the draft cannot say (secrets) stays.
+    ///
+    /// # Errors
+    /// As for [`Self::create_endpoint`]; and an id that no endpoint has, since ids cannot be chosen.
+    pub async fn put_endpoint(
+        &self,
+        application: ApplicationId,
+        id_or_uid: &str,
+        fill: impl FnOnce(Option<&Endpoint>) -> EndpointDraft,
+    ) -> Result<Put<Arc<Endpoint>>, CatalogError> {
+        let turn = self.turn().await;
+        if let Some(present) = self.catalog.endpoint(application, id_or_uid) {
+            let draft = fill(Some(&present));
+            return self.rewrite_endpoint(turn, &present, draft).await.map(Put::Present);
+        }
+        if id_or_uid.parse::<EndpointId>().is_ok() {
+            return Err(CatalogError::NotFound { what: WHAT });
+        }
+        let mut draft = fill(None);
+        draft.uid.get_or_insert_with(|| id_or_uid.to_owned());
+        self.write_new_endpoint(turn, application, draft, None).await.map(Put::Created)
+    }
+
+    /// Changes an endpoint.
+    ///
+    /// # Errors
+    /// As for [`Self::create_endpoint`]; and when there is none.
+    pub async fn edit_endpoint(
+        &self,
+        id: EndpointId,
+        edit: impl FnOnce(&mut EndpointDraft),
+    ) -> Result<Arc<Endpoint>, CatalogError> {
+        let turn = self.turn().await;
+        let present = self.present_endpoint(id)?;
+        let mut draft = EndpointDraft::from(&*present);
+        edit(&mut draft);
+        self.rewrite_endpoint(turn, &present, draft).await
+    }
+
+    /// Removes an endpoint; what is pending for it is cancelled.
+    ///
+    /// # Errors
+    /// When there is none; a change that did not become durable.
+    pub async fn remove_endpoint(&self, id: EndpointId) -> Result<(), CatalogError> {
+        let turn = self.turn().await;
+        self.present_endpoint(id)?;
+        self.remove(turn, [Key::Endpoint(id)].into_iter()).await
+    }
+
+    /// Stops deliveries to an endpoint, for the engine's own reasons. Nothing happens if it is disabled.
+    ///
+    /// # Errors
+    /// When there is none; a change that did not become durable.
+    pub async fn disable_endpoint(&self, id: EndpointId, reason: Disabled) -> Result<(), CatalogError> {
+        let turn = self.turn().await;
+        let present = self.present_endpoint(id)?;
+        if present.is_disabled() {
+            return Ok(());
+        }
+        self.write_endpoint(turn, Endpoint { disabled: Some(reason), ..next_revision(&present) }).await?;
+        Ok(())
+    }
+
+    /// Gives an endpoint a new secret (`None`: a random one). The one before keeps signing beside it for
+    /// `grace_seconds`, 0 to [`GRACE_SECONDS_MAX`].
+    ///
+    /// # Errors
+    /// A secret of another form; a grace time outside its range; when there is no such endpoint; a change
+    /// that did not become durable.
+    pub async fn rotate_secret(
+        &self,
+        id: EndpointId,
+        key: Option<&str>,
+        grace_seconds: u32,
+    ) -> Result<(), CatalogError> {
+        if grace_seconds > GRACE_SECONDS_MAX {
+            let problem = format!("is {grace_seconds}; it must be 0 to {GRACE_SECONDS_MAX}");
+            return Err(FieldError::new("gracePeriodSeconds", problem).into());
+        }
+        let newest = key.map_or_else(|| Ok(Secret::generate()), |key| Secret::parse("key", key))?;
+        let turn = self.turn().await;
+        let present = self.present_endpoint(id)?;
+        let now_ms = unix_ms();
+        let expires_ms = now_ms + u64::from(grace_seconds) * 1_000;
+        let older =
+            present.secrets_at(now_ms).filter(|old| grace_seconds > 0 && old.key != newest.key).map(|old| {
+                let expires_ms = old.expires_ms.map_or(expires_ms, |earlier| earlier.min(expires_ms));
+                Secret { key: old.key.clone(), expires_ms: Some(expires_ms) }
+            });
+        let secrets = [newest.clone()].into_iter().chain(older).take(SECRETS_MAX).collect();
+        self.write_endpoint(turn, Endpoint { secrets, ..next_revision(&present) }).await?;
+        Ok(())
+    }
+
+    async fn write_new_endpoint(
+        &self,
+        turn: Turn,
+        application: ApplicationId,
+        mut draft: EndpointDraft,
+        secret: Option<&str>,
+    ) -> Result<Arc<Endpoint>, CatalogError> {
+        if self.catalog.books.read().application_by_id(application).is_none() {
+            return Err(CatalogError::NotFound { what: "application" });
+        }
+        self.check_endpoint(application, None, &mut draft)?;
+        let secret = secret.map_or_else(|| Ok(Secret::generate()), |text| Secret::parse("secret", text))?;
+        let now_ms = unix_ms();
+        let id = loop {
+            let id = EndpointId::new(now_ms, random());
+            if self.catalog.endpoint_by_id(id).is_none() {
+                break id;
+            }
+        };
+        self.write_endpoint(turn, draft.into_endpoint(id, application, vec![secret], now_ms)).await
+    }
+
+    async fn rewrite_endpoint(
+        &self,
+        turn: Turn,
+        present: &Endpoint,
+        mut draft: EndpointDraft,
+    ) -> Result<Arc<Endpoint>, CatalogError> {
+        self.check_endpoint(present.application, Some(present), &mut draft)?;
+        self.write_endpoint(turn, draft.revise(present, unix_ms())).await
+    }
+
+    async fn write_endpoint(&self, turn: Turn, endpoint: Endpoint) -> Result<Arc<Endpoint>, CatalogError> {
+        self.put(turn, Record::Endpoint(endpoint.clone())).await?;
+        Ok(Arc::new(endpoint))
+    }
+
+    fn present_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>, CatalogError> {
+        self.catalog.endpoint_by_id(id).ok_or(CatalogError::NotFound { what: WHAT })
+    }
+
+    fn check_endpoint(
+        &self,
+        application: ApplicationId,
+        present: Option<&Endpoint>,
+        draft: &mut EndpointDraft,
+    ) -> Result<(), CatalogError> {
+        draft.check(present, &self.rules)?;
+        self.check_event_types(present, draft)?;
+        let Some(uid) = &draft.uid else { return Ok(()) };
+        match self.catalog.endpoint(application, uid) {
+            Some(other) if present.is_none_or(|present| present.id != other.id) => {
+                Err(CatalogError::Taken { what: WHAT, field: "uid", name: uid.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// An event type that an endpoint asked for before may be archived or gone by now; it does no harm.
+    fn check_event_types(&self, present: Option<&Endpoint>, draft: &EndpointDraft) -> Result<(), FieldError> {
+        let before = present.and_then(|present| present.event_types.as_ref());
+        let wanted = draft.event_types.iter().flatten();
+        for text in wanted.filter(|text| before.is_none_or(|before| !before.contains(*text))) {
+            let Pattern::Exact(name) = Pattern::of(text) else { continue };
+            let problem = match (self.catalog.event_type(name), self.rules.unknown_event_types) {
+                (None, UnknownEventTypes::Refuse) => "which the catalog does not have",
+                (Some(event_type), _) if event_type.archived => "which is archived",
+                _ => continue,
+            };
+            return Err(FieldError::new("eventTypes", format!("names '{name}', {problem}")));
+        }
+        Ok(())
+    }
+}
+
+fn next_revision(present: &Endpoint) -> Endpoint {
+    Endpoint { revision: present.revision.saturating_add(1), updated_ms: unix_ms(), ..present.clone() }
+}

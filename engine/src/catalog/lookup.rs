@@ -1,0 +1,133 @@
+//! The lookups: what the path of a message asks of the catalog, answered without a lock.
+//!
+//! An application is found by its id and by its uid alike; what is found stays the same over all changes and
+//! holds the present snapshot of its routes, which is swapped whole.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::{Application, Endpoint, EventType};
+use crate::core::ids::{ApplicationId, EndpointId};
+use crate::routing::AppRoutes;
+
+/// An application as the path of a message sees it.
+#[derive(Debug)]
+pub struct RoutedApplication {
+    id: ApplicationId,
+    routes: ArcSwap<AppRoutes>,
+}
+
+impl RoutedApplication {
+    /// Its id.
+    pub const fn id(&self) -> ApplicationId {
+        self.id
+    }
+
+    /// The endpoints that a message goes to, each once.
+    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
+        self.routes.load().route(event_type, channels)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut AppRoutes)) {
+        let mut routes = AppRoutes::clone(&self.routes.load());
+        change(&mut routes);
+        self.routes.store(Arc::new(routes));
+    }
+}
+
+/// Whether messages of an event type are welcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventTypeStanding {
+    /// The catalog has it.
+    Known,
+    /// The catalog has it, and it is no longer in use.
+    Archived,
+    /// The catalog does not have it.
+    Unknown,
+}
+
+/// See the head of this file. Changes come one at a time.
+#[derive(Debug, Default)]
+pub(super) struct Lookups {
+    applications: papaya::HashMap<Box<str>, Arc<RoutedApplication>>,
+    event_types: papaya::HashMap<Box<str>, EventTypeStanding>,
+}
+
+impl Lookups {
+    pub(super) fn application(&self, id_or_uid: &str) -> Option<Arc<RoutedApplication>> {
+        self.applications.pin().get(id_or_uid).cloned()
+    }
+
+    pub(super) fn event_type(&self, name: &str) -> EventTypeStanding {
+        self.event_types.pin().get(name).copied().unwrap_or(EventTypeStanding::Unknown)
+    }
+
+    pub(super) fn put_application(&self, before: Option<&Application>, application: &Application) {
+        let applications = self.applications.pin();
+        let id: Box<str> = application.id.to_string().into();
+        let routed = applications.get(&id).cloned().unwrap_or_else(|| {
+            Arc::new(RoutedApplication { id: application.id, routes: ArcSwap::default() })
+        });
+        applications.insert(id, Arc::clone(&routed));
+        let uid_before = before.and_then(|before| before.uid.as_deref());
+        if uid_before != application.uid.as_deref() {
+            uid_before.and_then(|uid| applications.remove(uid));
+        }
+        if let Some(uid) = &application.uid {
+            applications.insert(uid.as_str().into(), routed);
+        }
+    }
+
+    pub(super) fn remove_application(&self, application: &Application) {
+        let applications = self.applications.pin();
+        applications.remove(application.id.to_string().as_str());
+        application.uid.as_deref().and_then(|uid| applications.remove(uid));
+    }
+
+    /// One swap for both, so that no message falls between the old wishes and the new.
+    pub(super) fn put_endpoint(&self, before: Option<&Endpoint>, endpoint: &Endpoint) {
+        self.change_routes(endpoint.application, |routes| {
+            if let Some(before) = before.filter(|before| !before.is_disabled()) {
+                routes.remove(before.id, before.interest());
+            }
+            if !endpoint.is_disabled() {
+                routes.insert(endpoint.id, endpoint.interest());
+            }
+        });
+    }
+
+    /// Endpoints of one application, none of which is there yet.
+    pub(super) fn put_endpoints(&self, endpoints: &[Arc<Endpoint>]) {
+        let Some(first) = endpoints.first() else { return };
+        self.change_routes(first.application, |routes| {
+            for endpoint in endpoints.iter().filter(|endpoint| !endpoint.is_disabled()) {
+                routes.insert(endpoint.id, endpoint.interest());
+            }
+        });
+    }
+
+    pub(super) fn remove_endpoint(&self, endpoint: &Endpoint) {
+        if !endpoint.is_disabled() {
+            self.change_routes(endpoint.application, |routes| {
+                routes.remove(endpoint.id, endpoint.interest())
+            });
+        }
+    }
+
+    pub(super) fn put_event_type(&self, event_type: &EventType) {
+        let standing =
+            if event_type.archived { EventTypeStanding::Archived } else { EventTypeStanding::Known };
+        self.event_types.pin().insert(event_type.name.as_str().into(), standing);
+    }
+
+    pub(super) fn remove_event_type(&self, name: &str) {
+        self.event_types.pin().remove(name);
+    }
+
+    fn change_routes(&self, application: ApplicationId, change: impl FnOnce(&mut AppRoutes)) {
+        if let Some(routed) = self.applications.pin().get(application.to_string().as_str()) {
+            routed.change(change);
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The catalog: applications, event types, endpoints and their secrets; what is configured, not what happens.
+//!
+//! All of it lives in memory twice, for two kinds of reader. The books (`books`) are ordered, for whoever
+//! lists and edits. The lookups (`lookup`) are immutable snapshots, for the path of a message, which takes
+//! no lock. The log has every change; the store on disk is derived from it.
+//!
+//!   Editor: check -> commit to the log -> Catalog::apply: books, then lookups, then subscribers
+//!
+//! Invariants
+//! - What is not durable is not in the catalog: a change is applied after its commit.
+//! - Applying the same change again changes nothing and tells nobody.
+//! - An endpoint belongs to an application that there is; when the application goes, so do its endpoints.
+//!
+//! # On disk
+//! A key and a JSON object each; a field that a reader does not know is ignored, one that is missing has its
+//! default (`record`).
+//!
+//! | key | value |
+//! |---|---|
+//! | `app/<application id>` | [`Application`] |
+//! | `ep/<endpoint id>` | [`Endpoint`] |
+//! | `et/<name>` | [`EventType`] |
+
+mod application;
+mod books;
+mod change;
+mod check;
+mod editor;
+mod endpoint;
+mod event_type;
+mod lookup;
+mod page;
+mod record;
+mod secret;
+
+#[cfg(test)]
+pub(crate) mod fakes;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use crate::core::ids::{ApplicationId, EndpointId};
+pub use application::{Application, ApplicationDraft};
+use books::Books;
+pub use change::{BoxFuture, Change, ChangeLog, CommitError};
+pub use check::{CatalogError, EndpointRules, FieldError, is_identifier};
+pub use editor::{Editor, Put};
+pub use endpoint::{Authorization, Disabled, Endpoint, EndpointDraft, SuccessRule};
+pub use event_type::{EventType, EventTypeDraft};
+use lookup::Lookups;
+pub use lookup::{EventTypeStanding, RoutedApplication};
+pub use page::{Page, Start, Window};
+use record::Record;
+pub use record::RecordError;
+pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, Secret};
+
+/// Limits of what is configured, in bytes or numbers.
+pub mod limits {
+    /// The longest uid of an application or endpoint.
+    pub const UID_BYTES_MAX: usize = 256;
+    /// The longest name of an application.
+    pub const NAME_BYTES_MAX: usize = 256;
+    /// The longest event type.
+    pub const EVENT_TYPE_BYTES_MAX: usize = 256;
+    /// The longest channel.
+    pub const CHANNEL_BYTES_MAX: usize = 128;
+    /// The longest description.
+    pub const DESCRIPTION_BYTES_MAX: usize = 4_096;
+    /// The most metadata of one thing: keys and values together.
+    pub const METADATA_BYTES_MAX: usize = 4_096;
+    /// The most channels of an endpoint.
+    pub const ENDPOINT_CHANNELS_MAX: usize = 10;
+    /// The most event types and patterns of an endpoint.
+    pub const ENDPOINT_EVENT_TYPES_MAX: usize = 1_000;
+    /// The longest bearer token, user name or password.
+    pub const CREDENTIAL_BYTES_MAX: usize = 4_096;
+    /// The largest schemas of an event type, as JSON.
+    pub const SCHEMAS_BYTES_MAX: usize = 256 * 1_024;
+    /// The shortest time an endpoint may be given to answer.
+    pub const TIMEOUT_MS_MIN: u32 = 100;
+    /// The longest time an endpoint may be given to answer.
+    pub const TIMEOUT_MS_MAX: u32 = 60_000;
+    /// The most secrets an endpoint may have at once: the newest, and older ones that still run out.
+    pub const SECRETS_MAX: usize = 10;
+}
+
+/// What has changed, told to subscribers after it took effect.
+#[derive(Debug, Clone)]
+pub enum CatalogEvent {
+    /// There is a new endpoint, or one has other settings than before.
+    EndpointChanged(Arc<Endpoint>),
+    /// An endpoint is gone.
+    EndpointRemoved(EndpointId, ApplicationId),
+    /// An application is gone; its endpoints were told of before.
+    ApplicationRemoved(ApplicationId),
+}
+
+type Subscriber = Box<dyn Fn(&CatalogEvent) + Send + Sync>;
+
+/// See the head of this file. Shared behind an `Arc`.
+#[derive(Default)]
+pub struct Catalog {
+    books: RwLock<Books>,
+    lookups: Lookups,
+    /// Held while a change takes effect and is told, so that everybody hears of changes in their order.
+    /// Subscribers may read the catalog meanwhile, and may not change it.
+    subscribers: Mutex<Vec<Subscriber>>,
+}
+
+impl Catalog {
+    /// The catalog as it was stored.
+    ///
+    /// # Errors
+    /// The first entry that cannot be read, by its key.
+    pub fn load(entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Self, RecordError> {
+        let catalog = Self::default();
+        let mut endpoints = Vec::new();
+        for (key, value) in entries {
+            match Record::parse(&key, &value)? {
+                Record::Endpoint(endpoint) => endpoints.push(Arc::new(endpoint)),
+                record => catalog.put(record),
+            }
+        }
+        // Endpoints come after the applications that they belong to, and all of one application in one
+        // change of its routes: a million of them one by one would take seconds.
+        endpoints.sort_unstable_by_key(|endpoint| (endpoint.application, endpoint.id));
+        for endpoints in endpoints.chunk_by(|one, next| one.application == next.application) {
+            let mut books = catalog.books.write();
+            endpoints.iter().for_each(|endpoint| drop(books.put_endpoint(endpoint)));
+            catalog.lookups.put_endpoints(endpoints);
+        }
+        Ok(catalog)
+    }
+
+    /// Makes a durable change take effect: `None` removes the entry. Applying it again does nothing.
+    ///
+    /// # Errors
+    /// A key or value that cannot be read; nothing has changed then.
+    pub fn apply(&self, key: &[u8], value: Option<&[u8]>) -> Result<(), RecordError> {
+        match value {
+            Some(value) => self.put(Record::parse(key, value)?),
+            None => self.remove(record::Key::parse(key)?),
+        }
+        Ok(())
+    }
+
+    /// Calls `subscriber` after every change from now on, in their order, on the thread that makes it.
+    pub fn subscribe(&self, subscriber: impl Fn(&CatalogEvent) + Send + Sync + 'static) {
+        self.subscribers.lock().push(Box::new(subscriber));
+    }
+
+    /// The application with this id or uid, for the path of a message. Takes no lock.
+    pub fn resolve(&self, id_or_uid: &str) -> Option<Arc<RoutedApplication>> {
+        self.lookups.application(id_or_uid)
+    }
+
+    /// Whether messages of this event type are welcome. Takes no lock.
+    pub fn event_type_standing(&self, name: &str) -> EventTypeStanding {
+        self.lookups.event_type(name)
+    }
+
+    /// The application with this id or uid.
+    pub fn application(&self, id_or_uid: &str) -> Option<Arc<Application>> {
+        self.books.read().application(id_or_uid)
+    }
+
+    /// The endpoint of this application with this id or uid.
+    pub fn endpoint(&self, application: ApplicationId, id_or_uid: &str) -> Option<Arc<Endpoint>> {
+        self.books.read().endpoint(application, id_or_uid)
+    }
+
+    /// The endpoint with this id, whosever it is.
+    pub fn endpoint_by_id(&self, id: EndpointId) -> Option<Arc<Endpoint>> {
+        self.books.read().endpoint_by_id(id)
+    }
+
+    /// All endpoints, for the shards at start.
+    pub fn endpoints_all(&self) -> Vec<Arc<Endpoint>> {
+        self.books.read().endpoints_all()
+    }
+
+    /// The event type of this name.
+    pub fn event_type(&self, name: &str) -> Option<Arc<EventType>> {
+        self.books.read().event_type(name)
+    }
+
+    /// A page of the applications, by id.
+    pub fn applications_page(&self, window: &Window<ApplicationId>) -> Page<Application> {
+        self.books.read().applications_page(window)
+    }
+
+    /// A page of an application's endpoints, by id.
+    pub fn endpoints_page(&self, application: ApplicationId, window: &Window<EndpointId>) -> Page<Endpoint> {
+        self.books.read().endpoints_page(application, window)
+    }
+
+    /// A page of the event types, by name; archived ones are left out unless asked for.
+    pub fn event_types_page(&self, window: &Window<String>, archived_too: bool) -> Page<EventType> {
+        self.books.read().event_types_page(window, archived_too)
+    }
+
+    fn put(&self, record: Record) {
+        let subscribers = self.subscribers.lock();
+        match record {
+            Record::Application(application) => {
+                let before = self.books.write().put_application(&application);
+                self.lookups.put_application(before.as_deref(), &application);
+            }
+            Record::EventType(event_type) => {
+                self.lookups.put_event_type(&event_type);
+                self.books.write().put_event_type(event_type);
+            }
+            Record::Endpoint(endpoint) => {
+                let endpoint = Arc::new(endpoint);
+                let Some(before) = self.books.write().put_endpoint(&endpoint) else { return };
+                self.lookups.put_endpoint(before.as_deref(), &endpoint);
+                tell(&subscribers, &CatalogEvent::EndpointChanged(endpoint));
+            }
+        }
+    }
+
+    fn remove(&self, key: record::Key<'_>) {
+        let subscribers = self.subscribers.lock();
+        match key {
+            record::Key::EventType(name) => {
+                self.books.write().remove_event_type(name);
+                self.lookups.remove_event_type(name);
+            }
+            record::Key::Endpoint(id) => self.remove_endpoint(id, &subscribers),
+            record::Key::Application(id) => {
+                let endpoints = self.books.read().endpoint_ids(id);
+                endpoints.into_iter().for_each(|endpoint| self.remove_endpoint(endpoint, &subscribers));
+                let Some(application) = self.books.write().remove_application(id) else { return };
+                self.lookups.remove_application(&application);
+                tell(&subscribers, &CatalogEvent::ApplicationRemoved(id));
+            }
+        }
+    }
+
+    fn remove_endpoint(&self, id: EndpointId, subscribers: &[Subscriber]) {
+        let Some(endpoint) = self.books.write().remove_endpoint(id) else { return };
+        self.lookups.remove_endpoint(&endpoint);
+        tell(subscribers, &CatalogEvent::EndpointRemoved(id, endpoint.application));
+    }
+}
+
+fn tell(subscribers: &[Subscriber], event: &CatalogEvent) {
+    subscribers.iter().for_each(|subscriber| subscriber(event));
+}
+
+impl fmt::Debug for Catalog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Catalog").finish_non_exhaustive()
+    }
+}

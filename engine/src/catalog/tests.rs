@@ -1,0 +1,286 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::fakes::{FakeLog, editor};
+use super::*;
+use crate::config::UnknownEventTypes::{Accept, Refuse};
+
+fn named(uid: &str) -> ApplicationDraft {
+    ApplicationDraft { uid: Some(uid.into()), name: uid.into(), ..ApplicationDraft::default() }
+}
+
+fn to(url: &str) -> EndpointDraft {
+    EndpointDraft { url: url.into(), ..EndpointDraft::default() }
+}
+
+fn set(texts: &[&str]) -> Option<BTreeSet<String>> {
+    Some(texts.iter().map(|text| (*text).to_owned()).collect())
+}
+
+fn route(editor: &Editor, event_type: &str) -> Vec<EndpointId> {
+    editor.catalog().resolve("acme").map_or_else(Vec::new, |found| found.route(event_type, &[] as &[&str]))
+}
+
+async fn with_application() -> (Editor, Arc<FakeLog>, Arc<Application>) {
+    let (editor, log) = editor(Accept);
+    let application = editor.create_application(named("acme")).await.unwrap();
+    (editor, log, application)
+}
+
+fn problem<T: std::fmt::Debug>(result: Result<T, CatalogError>) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[tokio::test]
+async fn what_the_log_does_not_take_is_not_in_the_catalog() {
+    let (editor, log) = editor(Accept);
+    *log.fails_with.lock() = Some(CommitError::Full);
+    let refusal = editor.create_application(named("acme")).await;
+    assert_eq!(refusal, Err(CatalogError::Commit(CommitError::Full)));
+    assert!(editor.catalog().resolve("acme").is_none() && editor.catalog().application("acme").is_none());
+}
+
+#[tokio::test]
+async fn a_change_whose_caller_went_away_takes_effect_once_it_is_durable() {
+    let (editor, log) = editor(Accept);
+    let permit = log.permits.acquire().await.unwrap();
+    {
+        let mut call = Box::pin(editor.create_application(named("acme")));
+        // Far enough to hand the change to the log, which does not answer.
+        tokio::select! { biased; _ = &mut call => panic!("the log has not answered"), () = tokio::task::yield_now() => () }
+    }
+    drop(permit);
+    editor.create_application(named("next")).await.unwrap();
+    assert!(editor.catalog().resolve("acme").is_some());
+}
+
+#[tokio::test]
+async fn a_catalog_that_is_loaded_again_routes_as_before() {
+    let (editor, log, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.create_event_type("call.started", EventTypeDraft::default()).await.unwrap();
+    let again = Catalog::load(log.entries()).unwrap();
+    assert_eq!(again.endpoint_by_id(endpoint.id), Some(endpoint.clone()));
+    assert_eq!(again.resolve("acme").unwrap().route("x", &[] as &[&str]), [endpoint.id]);
+    assert_eq!(again.event_type_standing("call.started"), EventTypeStanding::Known);
+}
+
+#[tokio::test]
+async fn applying_a_change_again_changes_nothing_and_tells_nobody() {
+    let (editor, log, application) = with_application().await;
+    editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    let told = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&told);
+    editor.catalog().subscribe(move |_| *count.lock() += 1);
+    for change in log.changes.lock().iter() {
+        editor.catalog().apply(&change.key, change.value.as_deref()).unwrap();
+    }
+    assert_eq!(*told.lock(), 0);
+    assert_eq!(route(&editor, "x").len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_whose_application_is_gone_is_not_brought_back_by_reading_its_change_again() {
+    let (editor, log, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.remove_application(application.id).await.unwrap();
+    let change = log.changes.lock()[1].clone();
+    editor.catalog().apply(&change.key, change.value.as_deref()).unwrap();
+    assert_eq!(editor.catalog().endpoint_by_id(endpoint.id), None);
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_changes_in_order_and_of_endpoints_before_their_application() {
+    let (editor, _, application) = with_application().await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let list = Arc::clone(&told);
+    editor.catalog().subscribe(move |event| {
+        list.lock().push(match event {
+            CatalogEvent::EndpointChanged(endpoint) => format!("changed to {}", endpoint.revision),
+            CatalogEvent::EndpointRemoved(..) => "removed".into(),
+            CatalogEvent::ApplicationRemoved(_) => "application removed".into(),
+        });
+    });
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.edit_endpoint(endpoint.id, |draft| draft.description = "x".into()).await.unwrap();
+    editor.remove_application(application.id).await.unwrap();
+    assert_eq!(*told.lock(), ["changed to 1", "changed to 2", "removed", "application removed"]);
+}
+
+#[tokio::test]
+async fn removing_an_application_removes_its_endpoints_and_frees_its_uid() {
+    let (editor, log, application) = with_application().await;
+    editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.remove_application(application.id).await.unwrap();
+    assert!(log.entries().is_empty());
+    assert!(editor.catalog().endpoints_all().is_empty());
+    assert!(editor.catalog().resolve(&application.id.to_string()).is_none());
+    editor.create_application(named("acme")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_uid_is_given_once_and_can_be_handed_on() {
+    let (editor, _, application) = with_application().await;
+    let taken = problem(editor.create_application(named("acme")).await);
+    assert_eq!(taken, "there is already an application with the uid 'acme'");
+    editor.edit_application(application.id, |draft| draft.uid = Some("old".into())).await.unwrap();
+    let other = editor.create_application(named("acme")).await.unwrap();
+    assert_eq!(editor.catalog().resolve("acme").unwrap().id(), other.id);
+    assert_eq!(editor.catalog().resolve("old").unwrap().id(), application.id);
+}
+
+#[tokio::test]
+async fn a_uid_that_looks_like_an_id_is_refused() {
+    let (editor, _, application) = with_application().await;
+    let refusal = problem(editor.create_application(named(&application.id.to_string())).await);
+    assert_eq!(refusal, "uid must not have the form of an id");
+}
+
+#[tokio::test]
+async fn an_endpoint_gets_messages_while_it_is_enabled_and_wants_them() {
+    let (editor, _, application) = with_application().await;
+    let draft = EndpointDraft { event_types: set(&["call.*"]), ..to("https://a.example") };
+    let id = editor.create_endpoint(application.id, draft, None).await.unwrap().id;
+    assert_eq!((route(&editor, "call.x"), route(&editor, "x")), (vec![id], vec![]));
+    editor.edit_endpoint(id, |draft| draft.event_types = set(&["x"])).await.unwrap();
+    assert_eq!((route(&editor, "call.x"), route(&editor, "x")), (vec![], vec![id]));
+    editor.edit_endpoint(id, |draft| draft.disabled = true).await.unwrap();
+    assert_eq!(route(&editor, "x"), []);
+    editor.edit_endpoint(id, |draft| draft.disabled = false).await.unwrap();
+    assert_eq!(route(&editor, "x"), [id]);
+    editor.remove_endpoint(id).await.unwrap();
+    assert_eq!(route(&editor, "x"), []);
+}
+
+#[tokio::test]
+async fn why_an_endpoint_was_disabled_stays_on_record_until_it_is_enabled() {
+    let (editor, _, application) = with_application().await;
+    let id = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap().id;
+    editor.disable_endpoint(id, Disabled::Gone).await.unwrap();
+    editor.disable_endpoint(id, Disabled::Failing).await.unwrap();
+    let edited = editor.edit_endpoint(id, |draft| draft.description = "x".into()).await.unwrap();
+    assert_eq!((edited.disabled, edited.revision), (Some(Disabled::Gone), 3));
+    let enabled = editor.edit_endpoint(id, |draft| draft.disabled = false).await.unwrap();
+    assert_eq!(enabled.disabled, None);
+}
+
+#[tokio::test]
+async fn a_rotated_secret_signs_beside_the_new_one_until_its_grace_time_is_over() {
+    let (editor, _, application) = with_application().await;
+    let first = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.rotate_secret(first.id, None, 60).await.unwrap();
+    let second = editor.catalog().endpoint_by_id(first.id).unwrap();
+    let expires_ms = second.secrets[1].expires_ms.unwrap();
+    assert_eq!(second.secrets[1].key, first.secrets[0].key);
+    assert_eq!(second.secrets_at(expires_ms - 1).count(), 2);
+    assert_eq!(second.secrets_at(expires_ms).count(), 1);
+    editor.rotate_secret(first.id, None, 0).await.unwrap();
+    assert_eq!(editor.catalog().endpoint_by_id(first.id).unwrap().secrets.len(), 1);
+}
+
+#[tokio::test]
+async fn secrets_do_not_pile_up() {
+    let (editor, _, application) = with_application().await;
+    let id = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap().id;
+    for _ in 0..limits::SECRETS_MAX + 3 {
+        editor.rotate_secret(id, None, GRACE_SECONDS_MAX).await.unwrap();
+    }
+    assert_eq!(editor.catalog().endpoint_by_id(id).unwrap().secrets.len(), limits::SECRETS_MAX);
+}
+
+#[tokio::test]
+async fn an_endpoint_may_only_ask_for_event_types_that_there_are_where_the_configuration_says_so() {
+    let (editor, _) = editor(Refuse);
+    let application = editor.create_application(named("acme")).await.unwrap();
+    let draft = EndpointDraft { event_types: set(&["a"]), ..to("https://a.example") };
+    let refusal = problem(editor.create_endpoint(application.id, draft.clone(), None).await);
+    assert_eq!(refusal, "eventTypes names 'a', which the catalog does not have");
+    editor.create_event_type("a", EventTypeDraft::default()).await.unwrap();
+    let id = editor.create_endpoint(application.id, draft.clone(), None).await.unwrap().id;
+    editor.edit_event_type("a", |event_type| event_type.archived = true).await.unwrap();
+    let refusal = problem(editor.create_endpoint(application.id, draft, None).await);
+    assert_eq!(refusal, "eventTypes names 'a', which is archived");
+    let kept = editor.edit_endpoint(id, |draft| draft.description = "x".into()).await;
+    assert!(kept.is_ok(), "it asked before the event type was archived");
+}
+
+#[tokio::test]
+async fn every_field_that_may_not_be_so_is_named_with_the_rule() {
+    type Spoil = fn(&mut EndpointDraft);
+    let cases: [(Spoil, &str); 14] = [
+        (|draft| draft.url = "http://a.example".into(), "url is not https"),
+        (
+            |draft| draft.uid = Some("a b".into()),
+            "uid is 'a b'; it must consist of letters, digits, '-', '_' and '.'",
+        ),
+        (|draft| draft.description = "x".repeat(4_097), "description is 4097 bytes; the limit is 4096"),
+        (|draft| draft.description = "\0".into(), "description must not contain control characters"),
+        (|draft| draft.throttle_rate = Some(0), "throttleRate is 0; it must be at least 1, or null for none"),
+        (|draft| draft.event_types = set(&[]), "eventTypes has 0 items; it must have 1 to 1000"),
+        (
+            |draft| draft.event_types = set(&["*"]),
+            "eventTypes is '*'; it must consist of letters, digits, '-', '_' and '.'",
+        ),
+        (
+            |draft| draft.channels = set(&["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k"]),
+            "channels has 11 items; it must have 1 to 10",
+        ),
+        (
+            |draft| draft.headers = BTreeMap::from([("host".into(), "x".into())]),
+            "headers must not have 'host'",
+        ),
+        (
+            |draft| draft.authorization = Some(Authorization::Bearer { token: "a\nb".into() }),
+            "authorization.token must consist of visible ASCII characters and spaces",
+        ),
+        (
+            |draft| {
+                draft.authorization =
+                    Some(Authorization::Basic { username: "a:b".into(), password: String::new() })
+            },
+            "authorization.username must not contain ':'",
+        ),
+        (|draft| draft.retry_policy = Some("hasty".into()), "retryPolicy is not known"),
+        (|draft| draft.timeout_ms = Some(99), "timeoutMs is 99; it must be 100 to 60000"),
+        (
+            |draft| draft.metadata = BTreeMap::from([("a".into(), "x".repeat(4_096))]),
+            "metadata is 4097 bytes; the limit is 4096",
+        ),
+    ];
+    let (editor, _, application) = with_application().await;
+    for (spoil, text) in cases {
+        let mut draft = to("https://a.example");
+        spoil(&mut draft);
+        assert_eq!(problem(editor.create_endpoint(application.id, draft, None).await), text);
+    }
+}
+
+#[tokio::test]
+async fn a_url_that_was_accepted_does_not_stand_in_the_way_of_other_changes() {
+    let (editor, log, application) = with_application().await;
+    let id = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap().id;
+    // As if the policy had been laxer then.
+    let mut entries = log.entries();
+    let stored = String::from_utf8(entries[1].1.clone()).unwrap().replace("https://", "http://");
+    entries[1].1 = stored.into();
+    editor.catalog().apply(&entries[1].0, Some(&entries[1].1)).unwrap();
+    assert!(editor.edit_endpoint(id, |draft| draft.description = "x".into()).await.is_ok());
+    assert!(editor.edit_endpoint(id, |draft| draft.url = "http://b.example".into()).await.is_err());
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_is_named() {
+    let load = |key: &str, value: &str| Catalog::load([(key.into(), value.into())]).unwrap_err().to_string();
+    assert_eq!(load("x/y", "{}"), "catalog key 'x/y' is none of app/<id>, ep/<id>, et/<name>");
+    assert!(load("et/a", "{").starts_with("catalog entry et/a cannot be read: "));
+    let misplaced = load("et/a", r#"{"name":"b","created_ms":1,"updated_ms":1}"#);
+    assert_eq!(misplaced, "catalog entry et/a holds the value of et/b");
+}
+
+#[test]
+fn fields_of_a_later_version_are_ignored() {
+    let value = r#"{"name":"a","created_ms":1,"updated_ms":1,"colour":"red"}"#;
+    assert!(Catalog::load([(b"et/a".to_vec(), value.into())]).is_ok());
+}

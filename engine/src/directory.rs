@@ -1,0 +1,164 @@
+//! The directory: carries changes of the catalog to the shards.
+//!
+//! Called by the catalog after each change, in order. Prepares once, outside the hot path, all that an
+//! attempt needs of an endpoint (URL, headers, keys), decides which shard makes its deliveries, and keeps
+//! the health of URLs and hosts where every thread can read it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use papaya::HashMap;
+
+use crate::catalog::{self, CatalogEvent, Disabled, Endpoint};
+use crate::clock::{self, Clock};
+use crate::core::delivery::DeliveryState;
+use crate::core::health::{HealthCell, HealthView};
+use crate::core::ids::EndpointId;
+use crate::core::retry::RetryPolicy;
+use crate::core::shard::{EndpointSettings, Gone};
+use crate::delivery::{Authorization, CheckedUrl, SigningSecret, SuccessRule, Target, TargetSpec};
+use crate::shard::{Shards, ToShard};
+
+/// See the head of this file.
+pub struct Directory {
+    shards: Arc<Shards>,
+    clock: Clock,
+    in_flight_max: u16,
+    default_policy: Arc<RetryPolicy>,
+    named_policies: BTreeMap<String, Arc<RetryPolicy>>,
+    urls: HashMap<EndpointId, Arc<HealthCell>>,
+    hosts: HashMap<u64, Arc<HealthCell>>,
+}
+
+/// The health of an endpoint's URL and of the host it leads to.
+#[derive(Debug, Clone, Copy)]
+pub struct EndpointHealth {
+    /// Of its URL.
+    pub url: HealthView,
+    /// Of its host.
+    pub host: HealthView,
+}
+
+impl Directory {
+    /// An empty directory. Policies were checked with the configuration.
+    pub(crate) fn new(
+        shards: Arc<Shards>,
+        clock: Clock,
+        in_flight_max: u16,
+        default_policy: RetryPolicy,
+        named_policies: BTreeMap<String, RetryPolicy>,
+    ) -> Arc<Self> {
+        let named_policies = named_policies.into_iter().map(|(name, policy)| (name, Arc::new(policy)));
+        Arc::new(Self {
+            shards,
+            clock,
+            in_flight_max,
+            default_policy: Arc::new(default_policy),
+            named_policies: named_policies.collect(),
+            urls: HashMap::new(),
+            hosts: HashMap::new(),
+        })
+    }
+
+    /// Tells the shards what changed.
+    pub(crate) fn on_event(&self, event: &CatalogEvent) {
+        match event {
+            CatalogEvent::EndpointChanged(endpoint) => match endpoint.disabled {
+                None => self.put(endpoint),
+                Some(Disabled::Gone) => self.remove(endpoint.id, DeliveryState::Exhausted),
+                Some(_) => self.remove(endpoint.id, DeliveryState::Cancelled),
+            },
+            CatalogEvent::EndpointRemoved(id, _) => {
+                self.remove(*id, DeliveryState::Cancelled);
+                self.urls.pin().remove(id);
+            }
+            CatalogEvent::ApplicationRemoved(_) => {}
+        }
+    }
+
+    /// The policy that an endpoint asks for: by name, or written out.
+    ///
+    /// # Errors
+    /// In words, when there is no such name and the text is not a policy.
+    pub fn policy(&self, asked: Option<&str>) -> Result<Arc<RetryPolicy>, String> {
+        let Some(asked) = asked else { return Ok(self.default_policy.clone()) };
+        if let Some(policy) = self.named_policies.get(asked) {
+            return Ok(policy.clone());
+        }
+        asked.parse().map(Arc::new).map_err(|error| {
+            let names: Vec<&str> = self.named_policies.keys().map(String::as_str).collect();
+            let names = if names.is_empty() { "none".into() } else { names.join(", ") };
+            format!("{error} (named policies in the configuration: {names})")
+        })
+    }
+
+    /// How healthy an endpoint is, if it has a shard.
+    pub fn health(&self, id: EndpointId, url: &str) -> Option<EndpointHealth> {
+        let now = self.clock.now();
+        let host = CheckedUrl::parse(url).ok()?.host().stable_hash();
+        Some(EndpointHealth {
+            url: self.urls.pin().get(&id)?.view(now),
+            host: self.hosts.pin().get(&host)?.view(now),
+        })
+    }
+
+    fn put(&self, endpoint: &Endpoint) {
+        let target = prepare(endpoint);
+        let host = target.as_ref().map_or(0, |target| target.host().stable_hash());
+        let shard = self.shards.places.shard_of_host(host);
+        if let Some(before) = self.shards.places.set(endpoint.id, shard)
+            && before != shard
+        {
+            self.shards.tell(before, ToShard::EndpointGone(endpoint.id, Gone::Moved));
+        }
+        let retry = self.policy(endpoint.retry_policy.as_deref()).unwrap_or_else(|why| {
+            tracing::warn!(endpoint = %endpoint.id, why, "the default retry policy is used");
+            self.default_policy.clone()
+        });
+        let settings = EndpointSettings {
+            id: endpoint.id,
+            application: endpoint.application,
+            host,
+            revision: endpoint.revision,
+            retry,
+            in_flight_max: self.in_flight_max,
+            url_health: self.urls.pin().get_or_insert_with(endpoint.id, Arc::default).clone(),
+            host_health: self.hosts.pin().get_or_insert_with(host, Arc::default).clone(),
+        };
+        self.shards.tell(shard, ToShard::Endpoint(settings, target.map(Arc::new)));
+    }
+
+    fn remove(&self, id: EndpointId, state: DeliveryState) {
+        if let Some(shard) = self.shards.places.remove(id) {
+            self.shards.tell(shard, ToShard::EndpointGone(id, Gone::Ended(state)));
+        }
+    }
+}
+
+fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
+    let secrets: Result<Vec<SigningSecret>, _> =
+        endpoint.secrets_at(clock::unix_ms()).map(|secret| SigningSecret::parse(&secret.key)).collect();
+    let secrets = secrets.map_err(|error| Arc::from(error.to_string()))?;
+    let headers: Vec<(String, String)> =
+        endpoint.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let authorization = endpoint.authorization.as_ref().map(|authorization| match authorization {
+        catalog::Authorization::Bearer { token } => Authorization::Bearer(token.clone()),
+        catalog::Authorization::Basic { username, password } => {
+            Authorization::Basic { user: username.clone(), password: password.clone() }
+        }
+    });
+    Target::prepare(TargetSpec {
+        url: &endpoint.url,
+        headers: &headers,
+        authorization: authorization.as_ref(),
+        secrets: &secrets,
+        timeout_total: endpoint.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
+        success: match endpoint.success {
+            catalog::SuccessRule::Any2xx => SuccessRule::Any2xx,
+            catalog::SuccessRule::Only200 => SuccessRule::Only200,
+        },
+        response_body_bytes_max: None,
+    })
+    .map_err(|error| Arc::from(error.to_string()))
+}

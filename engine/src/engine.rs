@@ -1,0 +1,484 @@
+//! The engine as a whole: what is started in which order, and ended in which.
+//!
+//!   recover -> shards -> directory (endpoints to shards) -> keeper -> writer -> fresh deliveries -> listeners
+//!
+//! Ending goes the other way round: listeners close, attempts in flight finish or are left to the next start,
+//! the writer stores every report, the keeper writes the ledger, and the stores are closed cleanly.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::thread::JoinHandle;
+
+use anyhow::Context as _;
+use posthaste_storage::Position;
+use posthaste_storage::catalog::CatalogStore;
+use posthaste_storage::disk::{Disk, RealDisk};
+use posthaste_storage::ledger::{Ledger, LedgerOptions};
+use posthaste_storage::log::{Log, LogOptions, LogReader};
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, watch};
+
+use crate::api::{self, Api, Tokens};
+use crate::catalog::{Catalog, CatalogEvent, Disabled, Editor, EndpointRules};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::core::delivery::{DeliveryKey, Progress};
+use crate::core::ids::{ApplicationId, EndpointId, MessageId};
+use crate::core::shard::{Home, Incoming, ShardSettings};
+use crate::core::tick::Tick;
+use crate::data_folder::DataFolder;
+use crate::delivery::{
+    self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, RetryAfterLimits, Sender, Timeouts, Trust,
+};
+use crate::directory::Directory;
+use crate::history::{LogHistory, Publisher};
+use crate::ingest::{self, Ingest};
+use crate::keeper::{self, Keeper, KeeperProgress};
+use crate::metrics::Metrics;
+use crate::outcomes::Outcomes;
+use crate::publish::PublishLimits;
+use crate::recovery::{self, Folders, Recovered, RecoverySettings};
+use crate::shard::{self, ShardThread, Shards};
+use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
+
+/// A running engine.
+pub struct Engine {
+    folder: DataFolder,
+    runtime: tokio::runtime::Runtime,
+    stop: watch::Sender<bool>,
+    shards: Arc<Shards>,
+    shard_threads: Vec<JoinHandle<()>>,
+    writer: WriterHandle,
+    writer_thread: JoinHandle<(Log, CatalogStore)>,
+    keeper_thread: JoinHandle<KeeperEnd>,
+    metrics: Arc<Metrics>,
+    ingest_address: SocketAddr,
+    api_address: SocketAddr,
+}
+
+impl Engine {
+    /// Starts everything. Returns once producers can connect.
+    pub fn start(config: &Config) -> anyhow::Result<Self> {
+        let clock = Clock::start();
+        let folder = DataFolder::open(&config.data.folder)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let recovered = recovery::recover(disk.clone(), recovery_settings(config), clock)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.shards.count.resolve())
+            .thread_name("ingest")
+            .enable_all()
+            .build()
+            .context("the runtime of the listeners")?;
+        let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
+        let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
+        let egress = egress_policy(config, vec![ingest_address, api_address])?;
+        let parts = Parts::new(config, clock, &recovered, egress)?;
+        let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
+        let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
+        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader);
+        tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
+        Ok(Self {
+            folder,
+            runtime,
+            stop: parts.stop,
+            shards: parts.shards,
+            shard_threads,
+            writer: parts.writer,
+            writer_thread: writer,
+            keeper_thread: keeper,
+            metrics: parts.metrics,
+            ingest_address,
+            api_address,
+        })
+    }
+
+    /// Where producers publish.
+    pub fn ingest_address(&self) -> SocketAddr {
+        self.ingest_address
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// Stops accepting, finishes or parks what is in flight, stores everything, and ends.
+    pub fn stop(self) -> anyhow::Result<()> {
+        tracing::info!("stopping");
+        // Everybody who listened may have gone already.
+        let _ = self.stop.send(true);
+        self.shards.stop();
+        for thread in self.shard_threads {
+            thread.join().map_err(|_| anyhow::anyhow!("a shard's thread panicked"))?;
+        }
+        self.writer.send(Job::Stop);
+        let (log, catalog) =
+            self.writer_thread.join().map_err(|_| anyhow::anyhow!("the writer's thread panicked"))?;
+        let (ledger, low_water, end) =
+            self.keeper_thread.join().map_err(|_| anyhow::anyhow!("the keeper's thread panicked"))?;
+        self.runtime.shutdown_background();
+        ledger.close(low_water, end).context("the ledger")?;
+        catalog.close().context("the catalog")?;
+        drop(log);
+        drop(self.folder);
+        tracing::info!("stopped; everything accepted is stored");
+        Ok(())
+    }
+}
+
+async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
+    let bind = async |key: &str, address: SocketAddr| {
+        TcpListener::bind(address).await.with_context(|| format!("{key} = {address}"))
+    };
+    Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
+}
+
+fn recovery_settings(config: &Config) -> RecoverySettings {
+    RecoverySettings {
+        folders: Folders::below(&config.data.folder),
+        log: LogOptions {
+            accept_damage: config.storage.accept_damage,
+            ..LogOptions::new(config.storage.segment_bytes.bytes() as u32)
+        },
+        ledger: LedgerOptions {
+            cache_bytes: config.ledger.cache_bytes.bytes(),
+            flush_after_ms: config.ledger.flush_after.ms(),
+            ..LedgerOptions::default()
+        },
+        event_ids_max: config.limits.event_ids_max as usize,
+    }
+}
+
+/// The ledger and what it is to be closed with.
+type KeeperEnd = (Ledger, Position, Position);
+
+/// What all threads share.
+struct Parts {
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    shards: Arc<Shards>,
+    directory: Arc<Directory>,
+    editor: Editor,
+    catalog: Arc<Catalog>,
+    outcomes: Arc<Outcomes>,
+    writer: WriterHandle,
+    jobs: crossbeam_channel::Receiver<Job>,
+    delivery: DeliveryConfig,
+    stop: watch::Sender<bool>,
+}
+
+/// The threads behind the listeners.
+struct Started {
+    writer: JoinHandle<(Log, CatalogStore)>,
+    keeper: JoinHandle<KeeperEnd>,
+    reader: LogReader,
+}
+
+impl Parts {
+    fn new(
+        config: &Config,
+        clock: Clock,
+        recovered: &Recovered,
+        egress: EgressPolicy,
+    ) -> anyhow::Result<Self> {
+        let shards = Shards::new(config.shards.count.resolve());
+        let (writer, jobs) = writer::queue();
+        let policies = config.retry.policies.iter().map(|(name, text)| Ok((name.clone(), text.parse()?)));
+        let directory = Directory::new(
+            shards.clone(),
+            clock,
+            config.shards.endpoint_in_flight_max,
+            config.retry.policy.parse()?,
+            policies.collect::<anyhow::Result<_>>()?,
+        );
+        let entries = recovered.catalog.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
+        let catalog = Arc::new(Catalog::load(entries.collect::<Result<Vec<_>, _>>()?)?);
+        for endpoint in catalog.endpoints_all() {
+            directory.on_event(&CatalogEvent::EndpointChanged(endpoint));
+        }
+        let listener = directory.clone();
+        catalog.subscribe(move |event| listener.on_event(event));
+        let rules = endpoint_rules(config, egress.clone(), directory.clone());
+        Ok(Self {
+            clock,
+            metrics: Metrics::new(),
+            shards,
+            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules),
+            directory,
+            catalog,
+            outcomes: Outcomes::new(recovered.log.reader()),
+            writer,
+            jobs,
+            delivery: delivery_config(config, egress)?,
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    fn spawn_shards(
+        &self,
+        config: &Config,
+        log: &Log,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<Vec<JoinHandle<()>>> {
+        let settings = shard_settings(config)?;
+        let spawn = |number| {
+            let thread = ShardThread {
+                number,
+                shards: self.shards.clone(),
+                settings: settings.clone(),
+                clock: self.clock,
+                writer: self.writer.clone(),
+                reader: log.reader(),
+                metrics: self.metrics.clone(),
+                grace: config.shutdown.grace.duration(),
+                disable: disabler(runtime.clone(), self.editor.clone()),
+            };
+            // Made here once, so that what is wrong with the settings is said at the start.
+            Sender::new(&self.delivery).context("delivery")?;
+            let delivery = self.delivery.clone();
+            let sender = move || Sender::new(&delivery).expect("the same settings made a sender before");
+            shard::spawn(thread, sender).context("a shard's thread")
+        };
+        (0..self.shards.len()).map(spawn).collect()
+    }
+
+    /// Starts keeper and writer, and hands the fresh deliveries to the shards.
+    fn spawn_storage(
+        &self,
+        config: &Config,
+        recovered: Recovered,
+        disk: Arc<dyn Disk>,
+    ) -> anyhow::Result<Started> {
+        let Recovered { log, ledger, catalog, fresh, event_ids } = recovered;
+        let (reader, end) = (log.reader(), log.end());
+        let mut state = State::default();
+        let low_water = fresh.keys().next().copied().unwrap_or(end);
+        self.metrics.pending.inc_by(ledger.len() as i64);
+        self.hand_out_fresh(fresh, &mut state);
+        let (batches_in, batches) = crossbeam_channel::bounded(keeper::BATCHES_MAX);
+        let progress = Arc::new(KeeperProgress::default());
+        let keeper = Keeper {
+            ledger,
+            batches,
+            shards: self.shards.clone(),
+            writer: self.writer.clone(),
+            clock: self.clock,
+            progress: progress.clone(),
+            horizon: config.ledger.horizon.duration(),
+            low_water,
+            end,
+            failed: false,
+        };
+        let folder = config.data.folder.clone();
+        let writer = Writer {
+            log,
+            catalog,
+            jobs: self.jobs.clone(),
+            keeper: batches_in,
+            keeper_progress: progress,
+            shards: self.shards.clone(),
+            outcomes: self.outcomes.clone(),
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+            settings: writer_settings(config),
+            available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
+            event_ids,
+            state,
+        };
+        let keeper = std::thread::Builder::new().name("keeper".into()).spawn(|| keeper.run())?;
+        let writer = std::thread::Builder::new().name("writer".into()).spawn(|| writer.run())?;
+        Ok(Started { writer, keeper, reader })
+    }
+
+    fn hand_out_fresh(
+        &self,
+        fresh: std::collections::BTreeMap<Position, recovery::FreshMessage>,
+        state: &mut State,
+    ) {
+        let mut batches = self.shards.batches();
+        for (at, message) in fresh {
+            let place = state.recovered(at, message.endpoints.len() as u32);
+            self.metrics.pending.inc_by(message.endpoints.len() as i64);
+            for endpoint in message.endpoints {
+                let incoming = Incoming {
+                    key: DeliveryKey {
+                        message: MessageId(message.id),
+                        endpoint: EndpointId::from_u64(endpoint),
+                    },
+                    application: ApplicationId::from_u64(message.application),
+                    message_at: at,
+                    progress: Progress::default(),
+                    due: Tick::ZERO,
+                    home: Home::Log(place),
+                    body: None,
+                };
+                state.hand_out(&mut batches, &self.shards, incoming);
+            }
+        }
+        self.shards.put_batches(batches);
+    }
+
+    fn spawn_listeners(
+        &self,
+        config: &Config,
+        runtime: &tokio::runtime::Runtime,
+        (tcp, http): (TcpListener, TcpListener),
+        reader: LogReader,
+    ) {
+        let limits = PublishLimits {
+            payload_bytes_max: config.limits.payload_bytes_max.bytes(),
+            unknown_event_types: config.limits.unknown_event_types,
+        };
+        let unacknowledged = u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
+        let ingest = Arc::new(Ingest {
+            catalog: self.catalog.clone(),
+            writer: self.writer.clone(),
+            shards: self.shards.clone(),
+            outcomes: self.outcomes.clone(),
+            reader: reader.clone(),
+            metrics: self.metrics.clone(),
+            limits,
+            password: config.ingest.password.clone(),
+            connections_max: config.ingest.connections_max,
+            idle_timeout: config.ingest.idle_timeout.duration(),
+            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
+            unacknowledged_max: unacknowledged,
+            connected: AtomicU32::new(0),
+            connection_ids: AtomicI64::new(0),
+        });
+        runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
+        let router = self.router(config, limits, reader);
+        let mut stop = self.stop.subscribe();
+        runtime.spawn(async move {
+            let stopped = async move {
+                // An engine that is gone has stopped too.
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = axum::serve(http, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the API's listener ended");
+            }
+        });
+    }
+
+    /// The management API, and the metrics beside it.
+    fn router(&self, config: &Config, limits: PublishLimits, reader: LogReader) -> axum::Router {
+        let history = LogHistory(reader);
+        let api = api::router(Api {
+            editor: self.editor.clone(),
+            messages: Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() }),
+            history: Arc::new(history),
+            health: Some(self.directory.clone()),
+            limits,
+            tokens: Tokens::new(&config.api.tokens),
+        });
+        let metrics = self.metrics.clone();
+        api.route("/metrics", axum::routing::get(move || async move { metrics.render() }))
+    }
+}
+
+/// Disables an endpoint in the catalog, from whichever thread.
+fn disabler(runtime: tokio::runtime::Handle, editor: Editor) -> Box<dyn Fn(EndpointId) + Send> {
+    Box::new(move |endpoint| {
+        let editor = editor.clone();
+        runtime.spawn(async move {
+            match editor.disable_endpoint(endpoint, Disabled::Gone).await {
+                Ok(_) => tracing::warn!(%endpoint, "disabled: it answered 410"),
+                Err(error) => tracing::error!(%endpoint, %error, "could not be disabled"),
+            }
+        });
+    })
+}
+
+fn writer_settings(config: &Config) -> WriterSettings {
+    WriterSettings {
+        reserve_bytes: config.storage.reserve_bytes.bytes(),
+        retention_age: config.storage.retention_age.duration(),
+        retention_bytes: config.storage.retention_bytes.bytes(),
+        replay_bytes_max: config.ledger.replay_bytes_max.bytes(),
+        segment_bytes: config.storage.segment_bytes.bytes(),
+    }
+}
+
+fn shard_settings(config: &Config) -> anyhow::Result<ShardSettings> {
+    let shards = &config.shards;
+    Ok(ShardSettings {
+        in_flight_max: shards.in_flight_max,
+        host_in_flight_max: shards.host_in_flight_max,
+        queue_max: shards.queue_max,
+        deliveries_max: shards.deliveries_max as usize,
+        body_bytes_max: shards.body_bytes_max.len(),
+        park_for: shards.park_for.duration(),
+        url_lockout: config.lockout.url.rule()?,
+        host_lockout: config.lockout.host.rule()?,
+    })
+}
+
+fn egress_policy(config: &Config, own_addresses: Vec<SocketAddr>) -> anyhow::Result<EgressPolicy> {
+    let egress = &config.egress;
+    let cidrs = |texts: &[String]| texts.iter().map(|text| text.parse()).collect::<Result<Vec<_>, _>>();
+    Ok(EgressPolicy {
+        allow_http: egress.allow_http,
+        allow_cidrs: cidrs(&egress.allow_cidrs).context("egress.allow_cidrs")?,
+        deny_cidrs: cidrs(&egress.deny_cidrs).context("egress.deny_cidrs")?,
+        allow_names: egress.allow_names.clone(),
+        allow_ports: egress.allow_ports.clone(),
+        deny_ports: egress.deny_ports.clone(),
+        lenient: egress.lenient,
+        nat64: egress.nat64,
+        own_addresses,
+    })
+}
+
+fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<DeliveryConfig> {
+    let (delivery, retry) = (&config.delivery, &config.retry);
+    let ca_file = (!delivery.ca_file.as_os_str().is_empty()).then_some(delivery.ca_file.as_path());
+    Ok(DeliveryConfig {
+        timeouts: Timeouts {
+            dns: delivery.timeout_dns.duration(),
+            connect: delivery.timeout_connect.duration(),
+            tls: delivery.timeout_tls.duration(),
+            first_byte: delivery.timeout_first_byte.duration(),
+            total: delivery.timeout_total.duration(),
+        },
+        pool: PoolLimits {
+            idle_timeout: delivery.idle_timeout.duration(),
+            age_max: delivery.connection_age_max.duration(),
+            connections_per_host_max: delivery.connections_per_host_max as usize,
+            connections_max: delivery.connections_max as usize,
+            streams_per_connection_max: delivery.streams_per_connection_max as usize,
+        },
+        response: ResponseLimits {
+            body_bytes_read_max: delivery.response_body_read_max.len(),
+            body_bytes_kept_max: delivery.response_body_kept_max.len(),
+            headers_bytes_kept_max: delivery.response_headers_kept_max.len(),
+        },
+        retry_after: RetryAfterLimits {
+            min: retry.retry_after_min.duration(),
+            max: retry.retry_after_max.duration(),
+        },
+        http2: delivery.http2,
+        egress,
+        trust: Trust::load(ca_file).context("delivery.ca_file")?,
+    })
+}
+
+fn endpoint_rules(config: &Config, egress: EgressPolicy, directory: Arc<Directory>) -> EndpointRules {
+    EndpointRules {
+        check_url: Box::new(move |url| {
+            delivery::check_url(url, &egress)
+                .map(|url| url.as_str().to_owned())
+                .map_err(|error| error.to_string())
+        }),
+        check_headers: Box::new(|headers| {
+            delivery::check_headers(headers).map_err(|error| error.to_string())
+        }),
+        check_retry_policy: Box::new(move |policy| directory.policy(Some(policy)).map(drop)),
+        unknown_event_types: config.limits.unknown_event_types,
+    }
+}

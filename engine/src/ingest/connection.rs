@@ -1,0 +1,297 @@
+//! One connection: reads requests, checks them, hands them over.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use posthaste_protocol::command::{Command, Credentials, Definition, Hello, Xadd};
+use posthaste_protocol::frame::{Decoder, Limits, ProtocolError, Request};
+use posthaste_protocol::reply::{Encoder, ErrorCode};
+use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
+use subtle::ConstantTimeEq;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::batch::Batch;
+use super::read::Query;
+use super::replies::{self, Reply};
+use super::Ingest;
+use crate::publish::{self, NewMessage, PublishError};
+
+/// Replies that may wait to be written; each is a batch at most.
+const REPLIES_MAX: usize = 16;
+/// What is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// A connection that must authenticate has this long.
+const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Wrong passwords before the connection is closed.
+const AUTH_FAILURES_MAX: u8 = 5;
+
+/// Serves a connection until it ends.
+pub(super) async fn serve(
+    ingest: &Arc<Ingest>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    stop: watch::Receiver<bool>,
+) {
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
+    }
+    let id = ingest.connection_ids.fetch_add(1, Ordering::Relaxed) + 1;
+    let (input, output) = socket.into_split();
+    let (replies, queue) = mpsc::channel(REPLIES_MAX);
+    let gone = Arc::new(Notify::new());
+    let waiting = Arc::new(AtomicBool::new(false));
+    let writing =
+        tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
+    let authenticated = ingest.password.is_empty();
+    let limits = if authenticated { ingest.frame_limits() } else { Limits::before_auth() };
+    let connection = Connection {
+        ingest,
+        input,
+        peer,
+        session: Session::new(id),
+        authenticated,
+        auth_failures: 0,
+        batch: Batch::default(),
+        replies,
+        waiting,
+    };
+    connection.run(Decoder::new(limits), stop).await;
+    gone.notify_one();
+    // The replier ends when everything that was accepted has been answered, or the client is gone.
+    let _ = writing.await;
+}
+
+struct Connection<'i> {
+    ingest: &'i Ingest,
+    input: OwnedReadHalf,
+    peer: SocketAddr,
+    session: Session,
+    authenticated: bool,
+    auth_failures: u8,
+    batch: Batch,
+    replies: mpsc::Sender<Reply>,
+    /// Whether the replier waits for outcomes on the client's behalf.
+    waiting: Arc<AtomicBool>,
+}
+
+/// Whether to go on with a connection.
+#[derive(PartialEq, Eq)]
+enum Go {
+    On,
+    Close,
+}
+
+impl Connection<'_> {
+    async fn run(mut self, mut decoder: Decoder, mut stop: watch::Receiver<bool>) {
+        let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        loop {
+            if self.requests(&mut decoder, &mut buffer).await == Go::Close {
+                return;
+            }
+            let read = tokio::select! {
+                read = self.read(&mut buffer) => read,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            if read == Go::Close {
+                return;
+            }
+        }
+    }
+
+    async fn read(&mut self, buffer: &mut BytesMut) -> Go {
+        let patience = if self.authenticated { self.ingest.idle_timeout } else { AUTH_TIMEOUT };
+        buffer.reserve(READ_BYTES);
+        loop {
+            match tokio::time::timeout(patience, self.input.read_buf(buffer)).await {
+                Ok(Ok(0)) => return Go::Close,
+                Ok(Ok(_)) => return Go::On,
+                Ok(Err(error)) => {
+                    tracing::debug!(peer = %self.peer, %error, "a connection broke");
+                    return Go::Close;
+                }
+                Err(_) if self.authenticated && self.waiting.load(Ordering::Relaxed) => {}
+                Err(_) => return Go::Close,
+            }
+        }
+    }
+
+    /// Deals with every request that is there as a whole.
+    async fn requests(&mut self, decoder: &mut Decoder, buffer: &mut BytesMut) -> Go {
+        loop {
+            let go = match decoder.decode(buffer) {
+                Ok(Some(request)) => self.request(&request).await,
+                Ok(None) => return self.submit().await,
+                Err(error) => return self.protocol_error(&error).await,
+            };
+            if go == Go::Close {
+                // What came before is still answered.
+                self.submit().await;
+                return Go::Close;
+            }
+            if self.authenticated != decoder.limits().authenticated {
+                let ingest = self.ingest;
+                decoder.set_limits(if self.authenticated { ingest.frame_limits() } else { Limits::before_auth() });
+            }
+        }
+    }
+
+    /// As in Redis: first whether there is such a command, then whether it may be said, then its arguments.
+    async fn request(&mut self, request: &Request<'_>) -> Go {
+        let parsed = Definition::of(request).and_then(|definition| {
+            let allowed = self.authenticated || definition.before_auth;
+            allowed.then(|| definition.parse(request)).transpose()
+        });
+        match parsed {
+            Ok(Some(command)) => self.command(&command).await,
+            Ok(None) => self.say(|reply| reply.error(ErrorCode::NoAuth, AUTHENTICATION_REQUIRED)).await,
+            Err(error) => self.say(|reply| reply.error(error.code(), &error)).await,
+        }
+    }
+
+    async fn command(&mut self, command: &Command<'_>) -> Go {
+        match command {
+            Command::Hello(hello) => self.hello(hello).await,
+            Command::Auth(credentials) => self.auth(credentials).await,
+            Command::Xadd(xadd) => self.xadd(xadd).await,
+            Command::Xread(xread) => self.query(Query::outcomes(self.ingest, xread)).await,
+            Command::Xrange(xrange) => self.query(Query::messages(self.ingest, xrange)).await,
+            Command::Xlen { application } => self.query(Query::count(self.ingest, application)).await,
+            Command::Info => {
+                let text = super::read::info(self.ingest);
+                self.say(|reply| reply.verbatim(&text)).await
+            }
+            talk => self.small_talk(talk).await,
+        }
+    }
+
+    async fn xadd(&mut self, xadd: &Xadd<'_>) -> Go {
+        let message = NewMessage {
+            event_type: xadd.event_type,
+            event_id: xadd.event_id,
+            channels: xadd.channels.iter().collect(),
+            content_type: xadd.content_type,
+            payload: xadd.payload.clone(),
+        };
+        let checked = publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message);
+        self.batch.push(checked);
+        if self.batch.is_full() { self.submit().await } else { Go::On }
+    }
+
+    async fn submit(&mut self) -> Go {
+        if self.batch.is_empty() {
+            return Go::On;
+        }
+        let reply = self.batch.submit(self.ingest).await;
+        self.send(reply).await
+    }
+
+    async fn query(&mut self, query: Result<Query, PublishError>) -> Go {
+        match query {
+            Ok(query) => {
+                if self.submit().await == Go::Close {
+                    return Go::Close;
+                }
+                let version = self.session.version;
+                self.send(Reply::Query(query, version)).await
+            }
+            Err(error) => self.say(|reply| replies::publish_error(reply, &error)).await,
+        }
+    }
+
+    async fn hello(&mut self, hello: &Hello<'_>) -> Go {
+        if let Some(credentials) = &hello.auth
+            && !self.is_password(credentials)
+        {
+            return self.wrong_password().await;
+        }
+        self.authenticated |= hello.auth.is_some();
+        if !self.authenticated {
+            let text = "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
+                        AUTH <user> <pass> option can be used to authenticate the client and select the RESP \
+                        protocol version at the same time";
+            return self.say(|reply| reply.error(ErrorCode::NoAuth, text)).await;
+        }
+        let mut out = BytesMut::new();
+        self.session.hello(hello, env!("CARGO_PKG_VERSION"), &mut out);
+        self.bytes(out.freeze()).await
+    }
+
+    async fn auth(&mut self, credentials: &Credentials<'_>) -> Go {
+        if self.ingest.password.is_empty() {
+            let text = "AUTH was called without a password being configured (ingest.password)";
+            return self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+        }
+        if !self.is_password(credentials) {
+            return self.wrong_password().await;
+        }
+        self.authenticated = true;
+        self.say(|reply| reply.ok()).await
+    }
+
+    fn is_password(&self, credentials: &Credentials<'_>) -> bool {
+        let password = self.ingest.password.as_bytes();
+        password.is_empty() || bool::from(password.ct_eq(credentials.password))
+    }
+
+    async fn wrong_password(&mut self) -> Go {
+        self.auth_failures += 1;
+        let text = "invalid username-password pair or user is disabled.";
+        let go = self.say(|reply| reply.error(ErrorCode::WrongPass, text)).await;
+        if self.auth_failures >= AUTH_FAILURES_MAX {
+            tracing::warn!(peer = %self.peer, "closed after {AUTH_FAILURES_MAX} wrong passwords");
+            return Go::Close;
+        }
+        go
+    }
+
+    async fn small_talk(&mut self, command: &Command<'_>) -> Go {
+        let mut out = BytesMut::new();
+        let answer = self.session.answer(command, &mut out);
+        let go = self.bytes(out.freeze()).await;
+        match answer {
+            Answer::WrittenThenClose => Go::Close,
+            Answer::WrittenThenForget => {
+                self.authenticated = self.ingest.password.is_empty();
+                go
+            }
+            Answer::Written | Answer::NotMine => go,
+        }
+    }
+
+    async fn protocol_error(&mut self, error: &ProtocolError) -> Go {
+        if *error == ProtocolError::HttpSpoken {
+            tracing::warn!(peer = %self.peer, "closed: HTTP was spoken to the TCP port for publishing");
+            self.submit().await;
+            return Go::Close;
+        }
+        self.say(|reply| reply.error(ErrorCode::Err, error)).await;
+        Go::Close
+    }
+
+    /// Replies at once, after what was asked before.
+    async fn say(&mut self, write: impl FnOnce(&mut Encoder<'_>)) -> Go {
+        let mut out = BytesMut::new();
+        write(&mut Encoder::new(&mut out, self.session.version));
+        self.bytes(out.freeze()).await
+    }
+
+    async fn bytes(&mut self, bytes: Bytes) -> Go {
+        if self.submit().await == Go::Close {
+            return Go::Close;
+        }
+        self.send(Reply::Bytes(bytes)).await
+    }
+
+    async fn send(&mut self, reply: Reply) -> Go {
+        match self.replies.send(reply).await {
+            Ok(()) => Go::On,
+            Err(_) => Go::Close,
+        }
+    }
+}

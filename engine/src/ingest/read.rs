@@ -1,0 +1,296 @@
+//! Reading back over TCP: outcomes (XREAD), messages (XRANGE, XREVRANGE) and how many there are (XLEN).
+//!
+//! Reading the log blocks, so it is done on the runtime's threads for that. An answer is bounded in entries and
+//! bytes; a client that wants more asks again after the last id.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use posthaste_protocol::command::{OUTCOMES_PREFIX, StreamStart, Xrange, Xread};
+use posthaste_protocol::reply::{Encoder, ErrorCode, Version};
+use posthaste_protocol::{MessageEntry, OutcomeEntry, StreamId};
+use posthaste_storage::EntryId;
+use posthaste_storage::record::Record;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::Ingest;
+use crate::core::ids::ApplicationId;
+use crate::outcomes::{Following, StreamedOutcome};
+use crate::publish::PublishError;
+
+/// Entries in an answer when the client names no count.
+const COUNT_DEFAULT: usize = 1_000;
+/// Entries in an answer at most.
+const COUNT_MAX: usize = 10_000;
+/// Bytes of an answer at which it is ended early.
+const ANSWER_BYTES: usize = 8 << 20;
+
+/// A question to the log.
+pub(super) enum Query {
+    /// What became of deliveries.
+    Outcomes { streams: Vec<Stream>, count: usize, until: Until },
+    /// What was published.
+    Messages { application: ApplicationId, start: EntryId, end: EntryId, count: usize, newest_first: bool },
+    /// How much was published.
+    Count { application: ApplicationId },
+}
+
+/// One stream of outcomes, as it was asked for.
+pub(super) struct Stream {
+    key: String,
+    application: ApplicationId,
+    after: EntryId,
+}
+
+/// How long to wait when there is nothing.
+#[derive(Clone, Copy)]
+pub(super) enum Until {
+    /// Not at all.
+    Now,
+    /// Until then.
+    At(Instant),
+    /// For as long as it takes.
+    Ever,
+}
+
+impl Query {
+    pub(super) fn outcomes(ingest: &Ingest, xread: &Xread<'_>) -> Result<Self, PublishError> {
+        let streams = xread.streams.iter().map(|(name, start)| {
+            let application = application(ingest, name)?;
+            let after = match start {
+                StreamStart::After(id) => entry_id(*id),
+                StreamStart::Latest => ingest.outcomes.newest(),
+            };
+            Ok(Stream { key: format!("{OUTCOMES_PREFIX}{name}"), application, after })
+        });
+        let until = match xread.block_ms {
+            None => Until::Now,
+            Some(0) => Until::Ever,
+            Some(ms) => Until::At(Instant::now() + Duration::from_millis(ms.min(30 * 86_400_000))),
+        };
+        let streams = streams.collect::<Result<_, PublishError>>()?;
+        Ok(Self::Outcomes { streams, count: count(xread.count), until })
+    }
+
+    pub(super) fn messages(ingest: &Ingest, xrange: &Xrange<'_>) -> Result<Self, PublishError> {
+        Ok(Self::Messages {
+            application: application(ingest, xrange.application)?,
+            start: entry_id(xrange.start),
+            end: entry_id(xrange.end),
+            count: count(xrange.count),
+            newest_first: xrange.newest_first,
+        })
+    }
+
+    pub(super) fn count(ingest: &Ingest, name: &str) -> Result<Self, PublishError> {
+        Ok(Self::Count { application: application(ingest, name)? })
+    }
+
+    /// Writes the answer. `false` when the client went away while it was waited for.
+    pub(super) async fn answer(
+        self,
+        ingest: &Arc<Ingest>,
+        version: Version,
+        out: &mut BytesMut,
+        gone: &Notify,
+    ) -> bool {
+        let read = match self {
+            Self::Outcomes { streams, count, until } => {
+                return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
+            }
+            Self::Messages { application, start, end, count, newest_first } => {
+                let ingest = ingest.clone();
+                let range = (start, end);
+                blocking(move || read_messages(&ingest, application, range, count, newest_first, version)).await
+            }
+            Self::Count { application } => {
+                let messages = ingest.reader.messages_of(application.as_u64());
+                Encoder::new(out, version).integer(i64::try_from(messages).unwrap_or(i64::MAX));
+                return true;
+            }
+        };
+        match read {
+            Ok(bytes) => out.extend_from_slice(&bytes),
+            Err(error) => Encoder::new(out, version).error(ErrorCode::Err, error),
+        }
+        true
+    }
+}
+
+/// Runs what blocks where that harms nobody; an error comes back as words.
+async fn blocking<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, posthaste_storage::log::ReadError> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(Ok(read)) => Ok(read),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn answer_outcomes(
+    ingest: &Arc<Ingest>,
+    streams: Vec<Stream>,
+    count: usize,
+    until: Until,
+    version: Version,
+    out: &mut BytesMut,
+    gone: &Notify,
+) -> bool {
+    let following: Vec<Following> =
+        streams.iter().map(|stream| ingest.outcomes.follow(stream.application)).collect();
+    let streams = Arc::new(streams);
+    loop {
+        // Listening starts before reading, so that what comes in between is not missed.
+        let mut news: Vec<_> = following.iter().map(|following| Box::pin(following.news())).collect();
+        let (outcomes, asked) = (ingest.outcomes.clone(), streams.clone());
+        let read = move || {
+            asked.iter().map(|stream| outcomes.read(stream.application, stream.after, count)).collect()
+        };
+        let found: Vec<Vec<StreamedOutcome>> = match blocking(read).await {
+            Ok(found) => found,
+            Err(error) => {
+                Encoder::new(out, version).error(ErrorCode::Err, error);
+                return true;
+            }
+        };
+        if found.iter().any(|outcomes| !outcomes.is_empty()) {
+            encode_outcomes(&streams, &found, version, out);
+            return true;
+        }
+        let any_news = std::future::poll_fn(|context| {
+            let heard = news.iter_mut().any(|news| news.as_mut().poll(context).is_ready());
+            if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        });
+        tokio::select! {
+            () = any_news => {}
+            () = passed(until) => {
+                Encoder::new(out, version).null_array();
+                return true;
+            }
+            () = gone.notified() => return false,
+        }
+    }
+}
+
+async fn passed(until: Until) {
+    match until {
+        Until::Now => {}
+        Until::At(at) => tokio::time::sleep_until(at).await,
+        Until::Ever => std::future::pending().await,
+    }
+}
+
+fn encode_outcomes(streams: &[Stream], found: &[Vec<StreamedOutcome>], version: Version, out: &mut BytesMut) {
+    let mut reply = Encoder::new(out, version);
+    let with_any = || streams.iter().zip(found).filter(|(_, outcomes)| !outcomes.is_empty());
+    reply.streams(with_any().count());
+    for (stream, outcomes) in with_any() {
+        reply.stream(stream.key.as_bytes(), outcomes.len());
+        for outcome in outcomes {
+            let entry = OutcomeEntry {
+                message: stream_id(outcome.message.0),
+                endpoint: &outcome.endpoint.to_string(),
+                attempt: outcome.attempt,
+                outcome: outcome.outcome.map_or("unknown", |outcome| outcome.name()),
+                status: outcome.outcome.and_then(|outcome| outcome.status()),
+                latency_ms: u64::from(outcome.duration_us.div_ceil(1_000)),
+                next_attempt_ms: outcome.next_attempt_ms,
+                state: outcome.state.map_or("unknown", |state| state.name()),
+                event_id: None,
+                response_body: None,
+            };
+            entry.encode(stream_id(outcome.id), &mut reply);
+        }
+    }
+}
+
+fn read_messages(
+    ingest: &Ingest,
+    application: ApplicationId,
+    (start, end): (EntryId, EntryId),
+    count: usize,
+    newest_first: bool,
+    version: Version,
+) -> Result<BytesMut, posthaste_storage::log::ReadError> {
+    let mut entries = BytesMut::new();
+    let mut found = 0;
+    let mut take = |record: Record<'_>| {
+        let Record::Message(message) = record else { return ControlFlow::Continue(()) };
+        let past = if newest_first { message.id < start } else { message.id > end };
+        if past {
+            return ControlFlow::Break(());
+        }
+        if message.application == application.as_u64() && message.id >= start && message.id <= end {
+            let channels = message.channels.iter().collect::<Vec<_>>().join(",");
+            let entry = MessageEntry {
+                event_type: message.event_type,
+                payload: message.payload,
+                event_id: message.event_id,
+                channels: (!channels.is_empty()).then_some(channels.as_str()),
+                content_type: message.content_type,
+            };
+            entry.encode(stream_id(message.id), &mut Encoder::new(&mut entries, version));
+            found += 1;
+        }
+        if found >= count || entries.len() >= ANSWER_BYTES {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    };
+    let (reader, application) = (&ingest.reader, application.as_u64());
+    if newest_first {
+        let from = reader.seek(end.next())?;
+        reader.scan_back_application(application, from, |_, record| take(record))?;
+    } else {
+        reader.replay_application(application, reader.seek(start)?, reader.end(), |_, record| take(record))?;
+    }
+    let mut answer = BytesMut::with_capacity(entries.len() + 16);
+    Encoder::new(&mut answer, version).array(found);
+    answer.extend_from_slice(&entries);
+    Ok(answer)
+}
+
+/// What INFO says.
+pub(super) fn info(ingest: &Ingest) -> String {
+    let metrics = &ingest.metrics;
+    format!(
+        "# Server\r\nserver:posthaste\r\nposthaste_version:{}\r\nredis_mode:standalone\r\n\r\n\
+         # Clients\r\nconnected_clients:{}\r\n\r\n\
+         # Messages\r\nmessages_accepted:{}\r\nmessages_refused:{}\r\n\r\n\
+         # Deliveries\r\ndeliveries_delivered:{}\r\ndeliveries_exhausted:{}\r\ndeliveries_cancelled:{}\r\n\
+         deliveries_pending:{}\r\n",
+        env!("CARGO_PKG_VERSION"),
+        ingest.connected.load(std::sync::atomic::Ordering::Relaxed),
+        metrics.accepted.get(),
+        metrics.refused.get(),
+        metrics.delivered.get(),
+        metrics.exhausted.get(),
+        metrics.cancelled.get(),
+        metrics.pending.get(),
+    )
+}
+
+fn application(ingest: &Ingest, name: &str) -> Result<ApplicationId, PublishError> {
+    let found = ingest.catalog.resolve(name);
+    found.map(|application| application.id()).ok_or_else(|| PublishError::unknown_application(name))
+}
+
+fn count(asked: Option<u32>) -> usize {
+    asked.map_or(COUNT_DEFAULT, |count| (count as usize).min(COUNT_MAX))
+}
+
+/// An id of the wire as the log has it; one beyond what the log can hold is as good as the last.
+fn entry_id(id: StreamId) -> EntryId {
+    match (id.ms <= EntryId::MS_MAX, u16::try_from(id.seq)) {
+        (false, _) => EntryId::MAX,
+        (true, sequence) => EntryId::new(id.ms, sequence.unwrap_or(u16::MAX)),
+    }
+}
+
+fn stream_id(id: EntryId) -> StreamId {
+    StreamId::new(id.ms(), id.sequence().into())
+}

@@ -1,0 +1,218 @@
+//! The keeper: the thread that keeps the ledger, and hands out what falls due.
+//!
+//! The writer tells it, after each sync, what changed for pending deliveries. It applies that to the ledger,
+//! writes the ledger to sled every few seconds, and loads from it what falls due within the horizon, for the
+//! shards. Loading and applying happen in one thread, so a retry that a shard forgets at the edge of the
+//! horizon is either still to be loaded or handed back at once, never lost between the two.
+//!
+//! Invariant: the shards are told a horizon only after everything due before it was handed to them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use posthaste_storage::Position;
+use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Update};
+
+use crate::clock::Clock;
+use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::ids::{ApplicationId, EndpointId, MessageId};
+use crate::core::shard::{Home, Incoming, Settled};
+use crate::core::tick::Tick;
+use crate::shard::Shards;
+use crate::writer::{Job, WriterHandle};
+
+/// Batches that may wait for the keeper before the writer waits too.
+pub const BATCHES_MAX: usize = 1_024;
+/// How often the horizon is looked after when nothing comes.
+const ROUND: Duration = Duration::from_millis(250);
+/// Deliveries loaded at once.
+const LOAD_MAX: usize = 16_384;
+
+/// What the writer tells the keeper after a sync.
+#[derive(Debug)]
+pub struct LedgerBatch {
+    /// What changed, in the order of the log.
+    pub updates: Vec<LedgerUpdate>,
+    /// Messages taken back.
+    pub cancelled: Vec<MessageId>,
+    /// The oldest record that only the log remembers.
+    pub low_water: Position,
+    /// The end of the log; everything before it has been told.
+    pub end: Position,
+    /// Whether the writer wants to know which segments are still needed.
+    pub survey: bool,
+}
+
+/// One change of what is pending.
+#[derive(Debug, Clone, Copy)]
+pub struct LedgerUpdate {
+    /// The change.
+    pub update: Update,
+    /// Whether a shard held the delivery. One that the keeper itself ended was perhaps held by nobody.
+    pub held: bool,
+}
+
+/// What the last survey found, for the writer to read.
+#[derive(Debug, Default)]
+pub struct KeeperProgress {
+    surveyed: AtomicU64,
+    oldest_segment: AtomicU32,
+}
+
+impl KeeperProgress {
+    /// The end of the log as it stood at the last survey.
+    pub fn surveyed_at(&self) -> Position {
+        Position::from_u64(self.surveyed.load(Ordering::Acquire))
+    }
+
+    /// The oldest segment that was needed then. What became pending since lies in later ones.
+    pub fn oldest_segment(&self) -> u32 {
+        self.oldest_segment.load(Ordering::Acquire)
+    }
+}
+
+/// See the head of this file.
+pub(crate) struct Keeper {
+    pub(crate) ledger: Ledger,
+    pub(crate) batches: Receiver<LedgerBatch>,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) writer: WriterHandle,
+    pub(crate) clock: Clock,
+    pub(crate) progress: Arc<KeeperProgress>,
+    /// How far ahead deliveries are held by the shards.
+    pub(crate) horizon: Duration,
+    pub(crate) low_water: Position,
+    pub(crate) end: Position,
+    pub(crate) failed: bool,
+}
+
+impl Keeper {
+    /// Works until the writer has ended. Returns the ledger and what it is to be closed with: the oldest record
+    /// that only the log remembers, and the end of the log.
+    pub(crate) fn run(mut self) -> (Ledger, Position, Position) {
+        loop {
+            match self.batches.recv_timeout(ROUND) {
+                Ok(batch) => self.apply(batch),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.look_after().unwrap_or_else(|error| self.give_up(&error));
+        }
+        (self.ledger, self.low_water, self.end)
+    }
+
+    /// The log has everything; this process goes on without the ledger until its next start rebuilds it.
+    fn give_up(&mut self, error: &LedgerError) {
+        if !std::mem::replace(&mut self.failed, true) {
+            tracing::error!(%error, "the ledger failed; retries due later wait for a restart, which rebuilds it");
+        }
+    }
+
+    fn apply(&mut self, batch: LedgerBatch) {
+        let now_ms = self.clock.now().as_ms();
+        let apply = |LedgerUpdate { update, held }| match held {
+            true => self.ledger.apply(update, now_ms),
+            false => self.ledger.apply_unheld(update, now_ms),
+        };
+        let returned: Vec<Pending> = batch.updates.into_iter().filter_map(apply).collect();
+        self.hand_out(returned);
+        (self.low_water, self.end) = (batch.low_water, batch.end);
+        for message in batch.cancelled {
+            self.cancel(message).unwrap_or_else(|error| self.give_up(&error));
+        }
+        if batch.survey {
+            self.survey().unwrap_or_else(|error| self.give_up(&error));
+        }
+    }
+
+    /// Ends what is pending of a message and in no shard's hands; the shards end what is in theirs.
+    fn cancel(&mut self, message: MessageId) -> Result<(), LedgerError> {
+        let loaded_until = self.ledger.loaded_until();
+        let mut settled = Vec::new();
+        self.ledger.for_each(|pending| {
+            if pending.message == message.0 && pending.due_ms >= loaded_until {
+                settled.push(cancelled(pending));
+            }
+        })?;
+        self.writer.send(Job::Settle(settled));
+        Ok(())
+    }
+
+    /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs.
+    fn survey(&mut self) -> Result<(), LedgerError> {
+        // A message that only the log remembers now may be in the ledger by the time the answer is read.
+        let mut oldest = self.ledger.hand_over()?.segment.min(self.low_water.segment);
+        self.ledger.for_each(|pending| oldest = oldest.min(pending.message_at.segment))?;
+        self.progress.oldest_segment.store(oldest, Ordering::Release);
+        self.progress.surveyed.store(self.end.as_u64(), Ordering::Release);
+        Ok(())
+    }
+
+    fn look_after(&mut self) -> Result<(), LedgerError> {
+        if self.failed {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        self.ledger.flush(now.as_ms(), self.low_water, self.end)?;
+        let until = now + self.horizon;
+        // Half a horizon of slack: loading is by the minute, not by the round.
+        if self.ledger.loaded_until() >= (now + self.horizon / 2).as_ms() {
+            return Ok(());
+        }
+        // While the shards are behind, the next round goes on from here.
+        while self.ledger.loaded_until() < until.as_ms() && !self.shards.is_pressed() {
+            let loaded = self.ledger.load(until.as_ms(), LOAD_MAX)?;
+            self.hand_out(loaded);
+        }
+        // What is due at this very time is not loaded yet.
+        self.shards.horizon(Tick::from_ms(self.ledger.loaded_until().saturating_sub(1)));
+        Ok(())
+    }
+
+    /// Gives pending deliveries to the shards that make them. One whose endpoint is not there any more ends.
+    fn hand_out(&self, pending: Vec<Pending>) {
+        if pending.is_empty() {
+            return;
+        }
+        let mut batches = self.shards.batches();
+        let mut orphans = Vec::new();
+        for pending in pending {
+            if !batches.deliver(&self.shards, incoming(&pending)) {
+                orphans.push(cancelled(&pending));
+            }
+        }
+        self.shards.put_batches(batches);
+        if !orphans.is_empty() {
+            self.writer.send(Job::Settle(orphans));
+        }
+    }
+}
+
+fn key(pending: &Pending) -> DeliveryKey {
+    DeliveryKey { message: MessageId(pending.message), endpoint: EndpointId::from_u64(pending.endpoint) }
+}
+
+fn incoming<B>(pending: &Pending) -> Incoming<B> {
+    Incoming {
+        key: key(pending),
+        application: ApplicationId::from_u64(pending.application),
+        message_at: pending.message_at,
+        progress: Progress::from_u16(pending.attempts),
+        due: Tick::from_ms(pending.due_ms),
+        home: Home::Ledger,
+        body: None,
+    }
+}
+
+fn cancelled(pending: &Pending) -> Settled {
+    Settled {
+        key: key(pending),
+        application: ApplicationId::from_u64(pending.application),
+        message_at: pending.message_at,
+        progress: Progress::from_u16(pending.attempts),
+        state: DeliveryState::Cancelled,
+        home: Home::Ledger,
+    }
+}

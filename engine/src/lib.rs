@@ -1,0 +1,34 @@
+//! Posthaste: a webhook delivery engine.
+//!
+//! A platform hands it messages over TCP; it stores them durably, fans them out to its customers' HTTP
+//! endpoints, retries for more than a day, stops knocking at shut doors, and can say afterwards what happened
+//! to every one.
+//!
+//! The modules, in the order in which a message meets them: `ingest` (and `api`) take it in, `publish` judges
+//! it, `routing` finds its endpoints in the `catalog`, the `writer` stores it, a `shard` decides (`core`) when
+//! to attempt, `delivery` makes the attempt, the `keeper` remembers what is still pending, and `outcomes` and
+//! `history` tell what became of it.
+
+pub mod api;
+pub mod catalog;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod core;
+mod data_folder;
+pub mod delivery;
+pub mod demo;
+mod directory;
+pub mod engine;
+mod history;
+mod ingest;
+mod keeper;
+pub mod logging;
+mod message;
+pub mod metrics;
+mod outcomes;
+pub mod publish;
+mod recovery;
+mod routing;
+mod shard;
+mod writer;

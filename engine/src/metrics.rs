@@ -1,0 +1,132 @@
+//! What `GET /metrics` shows (Prometheus text format).
+//!
+//! Counters are shared by all threads and touched once per batch where a batch exists. Labels have few values
+//! known beforehand: there is no series per endpoint or host, however many of them there are.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::core::outcome::Outcome;
+
+/// A label `outcome`: how an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+/// All metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Messages accepted: durable and acknowledged.
+    pub accepted: Counter,
+    /// Publishes refused with an error.
+    pub refused: Counter,
+    /// Deliveries that ended as delivered.
+    pub delivered: Counter,
+    /// Deliveries that ended as exhausted.
+    pub exhausted: Counter,
+    /// Deliveries that ended as cancelled.
+    pub cancelled: Counter,
+    attempts: Family<OutcomeLabel, Counter>,
+    /// Deliveries that have not ended.
+    pub pending: Gauge,
+    /// Deliveries in the memory of the shards.
+    pub in_memory: Gauge,
+    /// Attempts in flight.
+    pub in_flight: Gauge,
+    /// Lockouts that began, of URLs and hosts.
+    pub lockouts: Counter,
+    /// Seconds a group commit takes: one write and one sync.
+    pub commit_seconds: Histogram,
+    /// Records per group commit.
+    pub commit_records: Histogram,
+    /// Seconds an attempt takes, refused ones left out.
+    pub attempt_seconds: Histogram,
+    /// 1 while publishers are refused because the disk is full.
+    pub disk_full: Gauge,
+    /// 1 after a failed sync: nothing is accepted until a restart.
+    pub poisoned: Gauge,
+    /// Bytes of all log segments.
+    pub log_bytes: Gauge<i64>,
+    /// Connections of publishers.
+    pub connections: Gauge<i64, std::sync::atomic::AtomicI64>,
+    /// Places where the log was found damaged since the start.
+    pub damage: Counter<u64, AtomicU64>,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("posthaste"),
+            accepted: Counter::default(),
+            refused: Counter::default(),
+            delivered: Counter::default(),
+            exhausted: Counter::default(),
+            cancelled: Counter::default(),
+            attempts: Family::default(),
+            pending: Gauge::default(),
+            in_memory: Gauge::default(),
+            in_flight: Gauge::default(),
+            lockouts: Counter::default(),
+            commit_seconds: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
+            commit_records: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
+            attempt_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 18)),
+            disk_full: Gauge::default(),
+            poisoned: Gauge::default(),
+            log_bytes: Gauge::default(),
+            connections: Gauge::default(),
+            damage: Counter::default(),
+        };
+        metrics.register();
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("messages_accepted", "Messages stored and acknowledged", self.accepted.clone());
+        r.register("messages_refused", "Publishes answered with an error", self.refused.clone());
+        r.register("deliveries_delivered", "Deliveries that ended as delivered", self.delivered.clone());
+        r.register("deliveries_exhausted", "Deliveries that ended as exhausted", self.exhausted.clone());
+        r.register("deliveries_cancelled", "Deliveries that ended as cancelled", self.cancelled.clone());
+        r.register("attempts", "Attempts by outcome, refused ones included", self.attempts.clone());
+        r.register("deliveries_pending", "Deliveries that have not ended", self.pending.clone());
+        r.register("deliveries_in_memory", "Deliveries held by the shards", self.in_memory.clone());
+        r.register("attempts_in_flight", "Attempts in flight", self.in_flight.clone());
+        r.register("lockouts", "Lockouts that began", self.lockouts.clone());
+        let seconds = Unit::Seconds;
+        r.register_with_unit("commit", "Group commit: write and sync", seconds, self.commit_seconds.clone());
+        r.register("commit_records", "Records per group commit", self.commit_records.clone());
+        let seconds = Unit::Seconds;
+        r.register_with_unit("attempt", "Attempts that were sent", seconds, self.attempt_seconds.clone());
+        r.register("disk_full", "1 while publishers are refused: disk full", self.disk_full.clone());
+        r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
+        r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
+        r.register("ingest_connections", "Connections of publishers", self.connections.clone());
+        r.register("log_damage", "Damaged places found in the log", self.damage.clone());
+    }
+
+    /// Counts an attempt.
+    pub fn attempt(&self, outcome: Outcome) {
+        self.attempts.get_or_create(&OutcomeLabel { outcome: outcome.name() }).inc();
+    }
+
+    /// Everything, in the Prometheus text format.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        if text::encode(&mut out, &self.registry).is_err() {
+            // Writing to a String does not fail; an empty page would hide it if it did.
+            let _ = write!(out, "# metrics could not be encoded");
+        }
+        out
+    }
+}

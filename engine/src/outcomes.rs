@@ -1,0 +1,169 @@
+//! Outcomes: what is told back to producers, as a stream they can follow and resume.
+//!
+//! An outcome is an attempt as the log has it; its stream id is the attempt's id. So following needs no
+//! second store: a follower reads the log from the id it has seen, application by application, and waits
+//! here until the writer says that its application has something new. A follower that comes back after a
+//! restart reads on from its last id, as far back as the log reaches.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use posthaste_storage::log::{LogReader, ReadError};
+use posthaste_storage::record::{Attempt, Record};
+use posthaste_storage::EntryId;
+use tokio::sync::Notify;
+
+use crate::core::delivery::DeliveryState;
+use crate::core::ids::{ApplicationId, EndpointId, MessageId};
+use crate::core::outcome::Outcome;
+
+/// Who follows which application, and the log they read.
+pub struct Outcomes {
+    reader: LogReader,
+    followers: RwLock<HashMap<ApplicationId, Arc<Follower>>>,
+    following: AtomicUsize,
+    noted: Mutex<Vec<ApplicationId>>,
+}
+
+#[derive(Debug, Default)]
+struct Follower {
+    news: Notify,
+    count: AtomicUsize,
+}
+
+/// One outcome, as the stream tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamedOutcome {
+    /// The attempt's id, which is the entry's id in the stream.
+    pub id: EntryId,
+    /// The message that was to be delivered.
+    pub message: MessageId,
+    /// The endpoint it was for.
+    pub endpoint: EndpointId,
+    /// Which attempt of the delivery; the first is 1.
+    pub attempt: u16,
+    /// How it ended; `None` for a code of a newer version.
+    pub outcome: Option<Outcome>,
+    /// How long it took, in microseconds; zero when nothing was sent.
+    pub duration_us: u32,
+    /// When the next attempt is due, unix milliseconds.
+    pub next_attempt_ms: Option<u64>,
+    /// Where the delivery stands now.
+    pub state: Option<DeliveryState>,
+}
+
+/// A promise to be told of news of one application. Dropping it ends the following.
+pub struct Following {
+    application: ApplicationId,
+    follower: Arc<Follower>,
+    outcomes: Arc<Outcomes>,
+}
+
+impl Outcomes {
+    /// Outcomes as this log has them.
+    pub(crate) fn new(reader: LogReader) -> Arc<Self> {
+        Arc::new(Self {
+            reader,
+            followers: RwLock::default(),
+            following: AtomicUsize::new(0),
+            noted: Mutex::default(),
+        })
+    }
+
+    /// The writer notes an outcome that is durable; followers hear of it at the next [`Self::publish`].
+    pub(crate) fn note(&self, application: ApplicationId) {
+        if self.following.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut noted = self.noted.lock();
+        if noted.last() != Some(&application) {
+            noted.push(application);
+        }
+    }
+
+    /// Followers of everything noted are woken.
+    pub(crate) fn publish(&self) {
+        if self.following.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let mut noted = std::mem::take(&mut *self.noted.lock());
+        noted.sort_unstable();
+        noted.dedup();
+        let followers = self.followers.read();
+        for application in noted {
+            if let Some(follower) = followers.get(&application) {
+                follower.news.notify_waiters();
+            }
+        }
+    }
+
+    /// Follows an application from now on: news that come after this call are heard.
+    pub fn follow(self: &Arc<Self>, application: ApplicationId) -> Following {
+        self.following.fetch_add(1, Ordering::SeqCst);
+        let follower = self.followers.write().entry(application).or_default().clone();
+        follower.count.fetch_add(1, Ordering::SeqCst);
+        Following { application, follower, outcomes: self.clone() }
+    }
+
+    /// The id that a reader who wants only what is new should begin after.
+    pub fn newest(&self) -> EntryId {
+        self.reader.last_id()
+    }
+
+    /// Up to `count` outcomes of an application with an id after `after`, oldest first.
+    pub fn read(
+        &self,
+        application: ApplicationId,
+        after: EntryId,
+        count: usize,
+    ) -> Result<Vec<StreamedOutcome>, ReadError> {
+        let mut found = Vec::new();
+        let from = self.reader.seek(after.next())?;
+        self.reader.replay_application(application.as_u64(), from, self.reader.end(), |_, record| {
+            if let Record::Attempt(attempt) = record
+                && attempt.id > after
+            {
+                found.push(StreamedOutcome::from(&attempt));
+            }
+            if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+}
+
+impl From<&Attempt<'_>> for StreamedOutcome {
+    fn from(attempt: &Attempt<'_>) -> Self {
+        Self {
+            id: attempt.id,
+            message: MessageId(attempt.message),
+            endpoint: EndpointId::from_u64(attempt.endpoint),
+            attempt: attempt.number,
+            outcome: Outcome::from_code(attempt.outcome, attempt.status),
+            duration_us: attempt.duration_us,
+            next_attempt_ms: (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms),
+            state: DeliveryState::from_code(attempt.state),
+        }
+    }
+}
+
+impl Following {
+    /// A future that ends at the first news after this call (not after its first poll).
+    pub fn news(&self) -> impl Future<Output = ()> + '_ {
+        let mut notified = Box::pin(self.follower.news.notified());
+        notified.as_mut().enable();
+        notified
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.outcomes.following.fetch_sub(1, Ordering::SeqCst);
+        let mut followers = self.outcomes.followers.write();
+        if self.follower.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            followers.remove(&self.application);
+        }
+    }
+}

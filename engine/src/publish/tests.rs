@@ -1,0 +1,185 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+const EVENT_TYPE: &[u8] = br#"{"name":"call.started","created_ms":1,"updated_ms":1}"#;
+const ARCHIVED: &[u8] = br#"{"name":"old","archived":true,"created_ms":1,"updated_ms":1}"#;
+
+fn catalog() -> Catalog {
+    let application = ApplicationId::from_u64(7);
+    let endpoint = EndpointId::from_u64(9);
+    let application_value =
+        format!(r#"{{"id":"{application}","uid":"acme","name":"Acme","created_ms":1,"updated_ms":1}}"#);
+    let endpoint_value = format!(
+        r#"{{"id":"{endpoint}","application":"{application}","url":"https://a.example/",
+            "event_types":["call.*"],"secrets":[],"revision":1,"created_ms":1,"updated_ms":1}}"#
+    );
+    Catalog::load([
+        (b"et/call.started".to_vec(), EVENT_TYPE.to_vec()),
+        (b"et/old".to_vec(), ARCHIVED.to_vec()),
+        (format!("ep/{endpoint}").into(), endpoint_value.into()),
+        (format!("app/{application}").into(), application_value.into()),
+    ])
+    .unwrap()
+}
+
+const LIMITS: PublishLimits =
+    PublishLimits { payload_bytes_max: 100, unknown_event_types: UnknownEventTypes::Refuse };
+
+fn message() -> NewMessage<'static> {
+    NewMessage {
+        event_type: "call.started",
+        event_id: None,
+        channels: Vec::new(),
+        content_type: None,
+        payload: Bytes::from_static(b"{ \"a\" : 1 }"),
+    }
+}
+
+fn admitted(change: impl FnOnce(&mut NewMessage<'static>)) -> Result<Admitted, PublishError> {
+    let mut new = message();
+    change(&mut new);
+    admit(&catalog(), &LIMITS, "acme", new)
+}
+
+#[test]
+fn a_message_is_routed_and_keeps_every_byte_of_its_payload() {
+    let admitted = admitted(|_| ()).unwrap();
+    assert_eq!(admitted.application, ApplicationId::from_u64(7));
+    assert_eq!(admitted.endpoints, [EndpointId::from_u64(9)]);
+    assert_eq!(admitted.payload, b"{ \"a\" : 1 }".as_slice());
+    assert_eq!((admitted.content_type, admitted.digest), (None, [0; 16]));
+}
+
+#[test]
+fn an_application_is_found_by_id_and_by_uid() {
+    let id = ApplicationId::from_u64(7).to_string();
+    let by_id = admit(&catalog(), &LIMITS, &id, message());
+    assert_eq!(by_id, admit(&catalog(), &LIMITS, "acme", message()));
+    assert!(by_id.is_ok());
+}
+
+#[test]
+fn an_unknown_event_type_is_accepted_where_the_configuration_says_so() {
+    let limits = PublishLimits { unknown_event_types: UnknownEventTypes::Accept, ..LIMITS };
+    let new = NewMessage { event_type: "call.new", ..message() };
+    assert!(admit(&catalog(), &limits, "acme", new.clone()).is_ok());
+    assert!(admit(&catalog(), &LIMITS, "acme", new).is_err());
+}
+
+#[test]
+fn the_usual_content_type_is_not_kept_and_another_one_lifts_the_rules_of_json() {
+    assert_eq!(admitted(|new| new.content_type = Some("application/json")).unwrap().content_type, None);
+    let form = admitted(|new| {
+        new.content_type = Some("application/x-www-form-urlencoded");
+        new.payload = Bytes::from_static(b"a=b");
+    });
+    assert_eq!(form.unwrap().content_type.as_deref(), Some("application/x-www-form-urlencoded"));
+}
+
+#[test]
+fn the_digest_tells_a_repetition_from_every_other_message() {
+    let digest = |change: fn(&mut NewMessage<'static>)| {
+        admitted(|new| {
+            new.event_id = Some("e1");
+            change(new);
+        })
+        .unwrap()
+        .digest
+    };
+    assert_eq!(digest(|_| ()), digest(|new| new.content_type = Some("application/json")));
+    let digests: BTreeSet<_> = [
+        digest(|_| ()),
+        digest(|new| new.payload = Bytes::from_static(b"{\"a\":1}")),
+        digest(|new| new.channels = vec!["ab"]),
+        digest(|new| new.channels = vec!["a", "b"]),
+        digest(|new| new.content_type = Some("application/x+json")),
+    ]
+    .into();
+    assert_eq!(digests.len(), 5);
+}
+
+#[test]
+fn every_refusal_names_what_is_wrong_and_the_limit() {
+    let long: &'static str = "x".repeat(257).leak();
+    let cases: [(fn(&mut NewMessage<'static>, &'static str), &str, u16); 14] = [
+        (
+            |new, _| new.event_type = "",
+            "event type is ''; it must consist of letters, digits, '-', '_' and '.', at least one",
+            422,
+        ),
+        (
+            |new, _| new.event_type = "a b",
+            "event type is 'a b'; it must consist of letters, digits, '-', '_' and '.', at least one",
+            422,
+        ),
+        (|new, long| new.event_type = long, "event type is 257 bytes; the limit is 256", 422),
+        (
+            |new, _| new.event_type = "new",
+            "event type 'new' is not in the catalog (limits.unknown_event_types = \"refuse\")",
+            422,
+        ),
+        (|new, _| new.event_type = "old", "event type 'old' is archived", 422),
+        (
+            |new, _| new.event_id = Some(""),
+            "event id is ''; it must consist of letters, digits, '-', '_' and '.', at least one",
+            422,
+        ),
+        (|new, long| new.event_id = Some(long), "event id is 257 bytes; the limit is 256", 422),
+        (|new, _| new.channels = vec!["a"; 6], "message is on 6 channels; the limit is 5", 422),
+        (|new, long| new.channels = vec![&long[..129]], "channel is 129 bytes; the limit is 128", 422),
+        (
+            |new, _| new.content_type = Some("a\r\nb"),
+            "content type is 'a\\r\\nb'; write type/subtype, such as text/plain",
+            422,
+        ),
+        (
+            |new, long| new.content_type = Some(&long[..129]),
+            "content type is 129 bytes; the limit is 128",
+            422,
+        ),
+        (
+            |new, _| new.payload = vec![b'1'; 101].into(),
+            "payload is 101 bytes; the limit is 100 (limits.payload_bytes_max)",
+            413,
+        ),
+        (
+            |new, _| new.payload = Bytes::from_static(b"{"),
+            "payload is not JSON: EOF while parsing an object at line 1 column 1",
+            422,
+        ),
+        (
+            |new, _| new.payload = Bytes::new(),
+            "payload is not JSON: EOF while parsing a value at line 1 column 0",
+            422,
+        ),
+    ];
+    for (change, text, status) in cases {
+        let error = admitted(|new| change(new, long)).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.answer().status), (text, status));
+    }
+}
+
+#[test]
+fn every_refusal_has_an_answer_over_tcp_and_http() {
+    use posthaste_protocol::reply::ErrorCode;
+    let first = crate::core::ids::MessageId(posthaste_storage::EntryId::new(5, 1));
+    let cases = [
+        (PublishError::unknown_application("x"), ErrorCode::Err, 404, "not_found"),
+        (PublishError::Conflict { event_id: "e".into(), first }, ErrorCode::Conflict, 409, "conflict"),
+        (PublishError::Full, ErrorCode::Oom, 507, "disk_full"),
+        (PublishError::Overloaded, ErrorCode::Oom, 429, "overloaded"),
+        (PublishError::LogPoisoned, ErrorCode::Misconf, 503, "log_stopped"),
+        (PublishError::ShuttingDown, ErrorCode::Busy, 503, "shutting_down"),
+    ];
+    for (error, resp, status, code) in cases {
+        let answer = error.answer();
+        assert_eq!((answer.resp, answer.status, answer.code), (resp, status, code), "{error}");
+    }
+}
+
+#[test]
+fn an_error_quotes_only_printable_characters_and_not_many() {
+    let error = admit(&catalog(), &LIMITS, &"\u{1b}[31m".repeat(100), message()).unwrap_err().to_string();
+    assert!(error.len() < 120 && !error.contains('\u{1b}'), "{error}");
+}

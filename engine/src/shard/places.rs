@@ -1,0 +1,41 @@
+//! Places: which shard makes the deliveries of an endpoint.
+//!
+//! A shard is chosen by the hash of the host that the endpoint's URL leads to, so that everything that
+//! concerns a host is decided in one thread. Read without a lock by the writer for every delivery.
+
+use papaya::HashMap;
+
+use crate::core::ids::EndpointId;
+
+/// See the head of this file.
+#[derive(Debug)]
+pub struct Places {
+    shards: usize,
+    by_endpoint: HashMap<EndpointId, u32>,
+}
+
+impl Places {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self { shards, by_endpoint: HashMap::new() }
+    }
+
+    /// The shard that a host belongs to.
+    pub(crate) fn shard_of_host(&self, host_hash: u64) -> usize {
+        (host_hash % self.shards as u64) as usize
+    }
+
+    /// The shard that makes the deliveries of this endpoint; `None` when it is not there or disabled.
+    pub(crate) fn shard_of(&self, endpoint: EndpointId) -> Option<usize> {
+        self.by_endpoint.pin().get(&endpoint).map(|shard| *shard as usize)
+    }
+
+    /// The endpoint's deliveries are made by this shard from now on. Returns the shard that made them before.
+    pub(crate) fn set(&self, endpoint: EndpointId, shard: usize) -> Option<usize> {
+        self.by_endpoint.pin().insert(endpoint, shard as u32).map(|before| *before as usize)
+    }
+
+    /// The endpoint gets no deliveries any more. Returns the shard that made them.
+    pub(crate) fn remove(&self, endpoint: EndpointId) -> Option<usize> {
+        self.by_endpoint.pin().remove(&endpoint).map(|shard| *shard as usize)
+    }
+}

@@ -1,0 +1,298 @@
+//! The thread around the core: clock in, actions out.
+//!
+//! One current-thread runtime. Each round takes the inbox and the attempts that ended, tells the core, does
+//! what the core asks for, and hands all reports of the round to the writer at once; then it sleeps until
+//! something arrives, an attempt ends, or the core wants to be woken.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use posthaste_storage::log::LogReader;
+use posthaste_storage::{Position, record::Record};
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_blocking, spawn_local};
+
+use super::{Shards, ToShard};
+use crate::clock::{Clock, unix_secs};
+use crate::core::ids::{EndpointId, MessageId};
+use crate::core::outcome::Outcome;
+use crate::core::health::HealthChange;
+use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
+use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
+use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::writer::{Event, Job, WriterHandle};
+
+/// Reports not stored yet beyond which a shard starts nothing new: what a crash could repeat is bounded.
+pub(super) const UNSTORED_MAX: usize = 8_192;
+/// How often idle connections are looked after and gauges set.
+const HOUSEKEEPING: Duration = Duration::from_secs(1);
+
+/// What a shard's thread works with.
+pub(crate) struct ShardThread {
+    pub(crate) number: usize,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) settings: ShardSettings,
+    pub(crate) clock: Clock,
+    pub(crate) writer: WriterHandle,
+    pub(crate) reader: LogReader,
+    pub(crate) metrics: Arc<Metrics>,
+    /// How long attempts in flight may take to finish at the end.
+    pub(crate) grace: Duration,
+    /// Disables an endpoint that wants nothing more.
+    pub(crate) disable: Box<dyn Fn(EndpointId) + Send>,
+}
+
+/// An attempt that has ended, as its task leaves it.
+struct Finished {
+    token: u32,
+    report: Report,
+}
+
+/// Where tasks of this thread leave the attempts that have ended.
+#[derive(Default)]
+struct Finish {
+    done: RefCell<Vec<Finished>>,
+    any: Notify,
+}
+
+/// Starts the thread. `sender` is made inside it: connections live and die there.
+pub(crate) fn spawn(
+    shard: ShardThread,
+    sender: impl FnOnce() -> Sender + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
+    let name = format!("shard-{}", shard.number);
+    std::thread::Builder::new().name(name).spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(4)
+            .build()
+            .expect("a runtime needs an epoll and an eventfd");
+        LocalSet::new().block_on(&runtime, Running::new(shard, sender()).run());
+        // Attempts that were not done within the grace are cut off here, with their connections.
+        runtime.shutdown_background();
+    })
+}
+
+struct Running {
+    shard: ShardThread,
+    core: Shard<Arc<Message>, Report>,
+    sender: Rc<Sender>,
+    targets: HashMap<EndpointId, Result<Arc<Target>, Arc<str>>>,
+    finish: Rc<Finish>,
+    reports: Vec<Event>,
+    stop_at: Option<tokio::time::Instant>,
+    deliveries_shown: i64,
+    in_flight_shown: i64,
+}
+
+impl Running {
+    fn new(shard: ShardThread, sender: Sender) -> Self {
+        let core = Shard::new(shard.settings.clone(), shard.clock.now());
+        Self {
+            shard,
+            core,
+            sender: Rc::new(sender),
+            targets: HashMap::new(),
+            finish: Rc::default(),
+            reports: Vec::new(),
+            stop_at: None,
+            deliveries_shown: 0,
+            in_flight_shown: 0,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut arrived = Vec::new();
+        let mut finished = Vec::new();
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        loop {
+            self.front().inbox.take(&mut arrived);
+            arrived.drain(..).for_each(|what| self.take(what));
+            std::mem::swap(&mut *self.finish.done.borrow_mut(), &mut finished);
+            finished.drain(..).for_each(|finished| self.ended(finished));
+            self.core.handle(self.shard.clock.now(), Input::Wake);
+            self.act();
+            self.report();
+            if self.is_over() {
+                return;
+            }
+            self.sleep(&mut housekeeping).await;
+        }
+    }
+
+    fn front(&self) -> &super::Front {
+        &self.shard.shards.fronts[self.shard.number]
+    }
+
+    fn take(&mut self, what: ToShard) {
+        let now = self.shard.clock.now();
+        let input = match what {
+            ToShard::Deliver(incoming) => Input::Deliver(incoming),
+            ToShard::Endpoint(settings, target) => {
+                self.targets.insert(settings.id, target);
+                Input::Endpoint(settings)
+            }
+            ToShard::EndpointGone(id, gone) => {
+                self.targets.remove(&id);
+                Input::EndpointGone(id, gone)
+            }
+            ToShard::Cancel(message) => Input::Cancel(message),
+            ToShard::Horizon(horizon) => Input::Horizon(horizon),
+            ToShard::RememberBefore(position) => Input::RememberBefore(position),
+            ToShard::Stop => {
+                self.stop_at = Some(tokio::time::Instant::now() + self.shard.grace);
+                return;
+            }
+        };
+        self.core.handle(now, input);
+    }
+
+    fn ended(&mut self, finished: Finished) {
+        let Finished { token, report } = finished;
+        let outcome = report.outcome;
+        let took = Duration::from_micros(report.timing.total_us.into());
+        self.core.handle(self.shard.clock.now(), Input::Ended { token, outcome, took, report });
+    }
+
+    /// Does what the core asks for, unless the writer is too far behind to record it.
+    fn act(&mut self) {
+        let unstored = self.front().unstored.load(Ordering::Acquire);
+        while self.stop_at.is_none() && unstored + self.reports.len() < UNSTORED_MAX {
+            let Some(action) = self.core.poll_action() else { return };
+            self.do_action(action);
+        }
+        // Held back or stopping: what has already happened is recorded all the same.
+        while let Some(action) = self.core.poll_happened() {
+            self.do_action(action);
+        }
+    }
+
+    fn do_action(&mut self, action: Action<Arc<Message>, Report>) {
+        match action {
+            Action::Start(start) => self.start(start),
+            Action::Ended(ended) => self.reports.push(Event::Ended(Box::new(ended))),
+            Action::Park(parked) => self.reports.push(Event::Parked(parked)),
+            Action::Settle(settled) => self.reports.push(Event::Settled(settled)),
+            Action::Disable(endpoint) => (self.shard.disable)(endpoint),
+            Action::Health { endpoint, door, change } => self.tell_health(endpoint, door, change),
+        }
+    }
+
+    /// A lockout is rare enough to be logged, and for most people the first they hear of a broken receiver.
+    fn tell_health(&self, endpoint: EndpointId, door: Door, change: HealthChange) {
+        let door = match door {
+            Door::Url => "URL",
+            Door::Host => "host",
+        };
+        match change {
+            HealthChange::LockedOut { until } => {
+                self.shard.metrics.lockouts.inc();
+                tracing::warn!(%endpoint, door, until_ms = until.as_ms(), "locked out");
+            }
+            HealthChange::StaysLockedOut { until } => {
+                tracing::info!(%endpoint, door, until_ms = until.as_ms(), "the probe failed: stays locked out");
+            }
+            HealthChange::Recovered => tracing::info!(%endpoint, door, "recovered"),
+        }
+    }
+
+    fn report(&mut self) {
+        if self.reports.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.reports);
+        self.front().unstored.fetch_add(events.len(), Ordering::AcqRel);
+        self.shard.writer.send(Job::Report { shard: self.shard.number, events });
+    }
+
+    fn start(&mut self, start: Start<Arc<Message>>) {
+        let Start { token, key, message_at, body } = start;
+        let finish = self.finish.clone();
+        let target = match self.targets.get(&key.endpoint) {
+            Some(Ok(target)) => target.clone(),
+            Some(Err(why)) => return finish.put(token, Report::unsent(Outcome::RequestInvalid, why.to_string())),
+            None => return finish.put(token, Report::unsent(Outcome::RequestInvalid, "the endpoint is gone")),
+        };
+        let (sender, reader) = (self.sender.clone(), self.shard.reader.clone());
+        spawn_local(async move {
+            let message = match body {
+                Some(message) => Ok(message),
+                None => read_back(reader, key.message, message_at).await,
+            };
+            let report = match message {
+                Ok(message) => {
+                    let head = MessageHead { id: &message.id, content_type: message.content_type.as_deref() };
+                    sender.attempt(&target, head, message.payload.clone(), unix_secs()).await
+                }
+                Err(why) => Report::unsent(Outcome::PayloadDamaged, why),
+            };
+            finish.put(token, report);
+        });
+    }
+
+    async fn sleep(&mut self, housekeeping: &mut tokio::time::Interval) {
+        let wakeup = match self.stop_at {
+            Some(stop_at) => Some(stop_at),
+            None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at).into()),
+        };
+        let wakeup = async {
+            match wakeup {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        let tick = tokio::select! {
+            () = self.front().inbox.arrived() => false,
+            () = self.finish.any.notified() => false,
+            () = wakeup => false,
+            _ = housekeeping.tick() => true,
+        };
+        if tick {
+            self.housekeep();
+        }
+    }
+
+    fn housekeep(&mut self) {
+        self.sender.close_idle(std::time::Instant::now());
+        let (deliveries, in_flight) = (self.core.deliveries() as i64, i64::from(self.core.in_flight()));
+        self.shard.metrics.in_memory.inc_by(deliveries - self.deliveries_shown);
+        self.shard.metrics.in_flight.inc_by(in_flight - self.in_flight_shown);
+        (self.deliveries_shown, self.in_flight_shown) = (deliveries, in_flight);
+    }
+
+    /// Whether the thread was told to stop and has nothing more to wait for.
+    fn is_over(&self) -> bool {
+        let Some(stop_at) = self.stop_at else { return false };
+        self.core.in_flight() == 0 || tokio::time::Instant::now() >= stop_at
+    }
+}
+
+impl Finish {
+    fn put(&self, token: u32, report: Report) {
+        self.done.borrow_mut().push(Finished { token, report });
+        self.any.notify_one();
+    }
+}
+
+/// The message as it stands in the log. An error says in words why it cannot be delivered.
+async fn read_back(reader: LogReader, id: MessageId, at: Position) -> Result<Arc<Message>, String> {
+    let read = move || match reader.record_at(at) {
+        Ok(Some(owned)) => match owned.record() {
+            Record::Message(found) | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
+                if found.id == id.0 =>
+            {
+                Ok(Message::new(id, found.content_type, found.payload))
+            }
+            _ => Err(format!("the log holds something else than this message at {at}")),
+        },
+        Ok(None) => Err(format!("the log does not hold {at} any more")),
+        Err(error) => Err(error.to_string()),
+    };
+    spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
+}

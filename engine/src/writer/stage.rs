@@ -1,0 +1,296 @@
+//! Staging: from jobs to records in the log's block.
+
+use posthaste_storage::log::AppendError;
+use posthaste_storage::record::{
+    Attempt, Change as ChangeRecord, Message as MessageRecord, Parked as ParkedRecord, Record,
+    Settled as SettledRecord, event_hash,
+};
+use posthaste_storage::{EntryId, Position};
+use tokio::sync::oneshot;
+
+use super::{Block, Cancel, Event, Job, Known, PublishReply, Writer};
+use crate::catalog::{Change, CommitError};
+use crate::core::delivery::DeliveryState;
+use crate::core::ids::MessageId;
+use crate::core::outcome::Outcome;
+use crate::core::shard::{AttemptEnded, Parked, Settled};
+use crate::delivery::Ended as Report;
+use crate::publish::{Admitted, PublishError};
+
+/// A batch of publishes whose records are in the block.
+pub(super) struct StagedPublish {
+    pub(super) answers: Vec<Result<MessageId, PublishError>>,
+    pub(super) stored: Vec<Stored>,
+    pub(super) reply: PublishReply,
+}
+
+/// A message whose record is in the block.
+pub(super) struct Stored {
+    pub(super) id: EntryId,
+    pub(super) at: Position,
+    pub(super) message: Admitted,
+}
+
+/// A catalog change whose records are in the block.
+pub(super) struct StagedChange {
+    pub(super) changes: Vec<Change>,
+    pub(super) positions: Vec<Position>,
+    pub(super) reply: Option<oneshot::Sender<Result<(), CommitError>>>,
+}
+
+/// A report whose record is in the block.
+pub(super) struct StagedEvent {
+    /// The shard that made it, whose count of unstored reports it is in.
+    pub(super) shard: Option<usize>,
+    pub(super) at: Position,
+    pub(super) event: Event,
+}
+
+impl Writer {
+    pub(super) fn stage(&mut self, job: Job, block: &mut Block) {
+        match job {
+            Job::Publish { messages, reply } => self.stage_publishes(messages, reply, block),
+            Job::Change { changes, reply } => self.stage_change(changes, Some(reply), block),
+            Job::Report { shard, events } => {
+                events.into_iter().for_each(|event| self.stage_event(Some(shard), event, block));
+            }
+            Job::Settle(settled) => {
+                settled.into_iter().for_each(|one| self.stage_event(None, Event::Settled(one), block));
+            }
+            Job::Cancel(cancel) => self.stage_cancel(cancel, block),
+            Job::Stop => self.state.stopping = true,
+        }
+    }
+
+    pub(super) fn stage_held(&mut self, block: &mut Block) {
+        for (shard, event) in std::mem::take(&mut self.state.held) {
+            self.stage_event(shard, event, block);
+        }
+    }
+
+    fn stage_publishes(&mut self, messages: Vec<Admitted>, reply: PublishReply, block: &mut Block) {
+        let mut answers = Vec::with_capacity(messages.len());
+        let mut stored = Vec::with_capacity(messages.len());
+        for message in messages {
+            answers.push(self.stage_publish(message, &mut stored));
+        }
+        block.publishes.push(StagedPublish { answers, stored, reply });
+    }
+
+    fn stage_publish(
+        &mut self,
+        message: Admitted,
+        stored: &mut Vec<Stored>,
+    ) -> Result<MessageId, PublishError> {
+        let key = message.event_id.as_deref().map(|event_id| event_hash(message.application.as_u64(), event_id));
+        if let Some(first) = key.and_then(|key| self.event_ids.find(key)) {
+            let first_id = MessageId(first.message);
+            if first.digest == message.digest {
+                return Ok(first_id);
+            }
+            let event_id = message.event_id.as_deref().unwrap_or_default().into();
+            return Err(PublishError::Conflict { event_id, first: first_id });
+        }
+        if self.state.poisoned {
+            return Err(PublishError::LogPoisoned);
+        }
+        if self.state.full {
+            return Err(PublishError::Full);
+        }
+        let id = self.log.next_id(self.clock.now().as_ms());
+        let endpoints: Vec<u64> = message.endpoints.iter().map(|endpoint| endpoint.as_u64()).collect();
+        let channels: Vec<&str> = message.channels.iter().map(AsRef::as_ref).collect();
+        let record = MessageRecord {
+            id,
+            application: message.application.as_u64(),
+            event_type: &message.event_type,
+            event_id: message.event_id.as_deref(),
+            content_type: message.content_type.as_deref(),
+            channels: channels.as_slice().into(),
+            digest: message.digest,
+            endpoints: endpoints.as_slice().into(),
+            payload: &message.payload,
+        };
+        let at = self.append(&Record::Message(record)).map_err(append_error)?;
+        if let Some(key) = key {
+            self.event_ids.remember(key, Known { message: id, digest: message.digest });
+        }
+        stored.push(Stored { id, at, message });
+        Ok(MessageId(id))
+    }
+
+    pub(super) fn stage_change(
+        &mut self,
+        changes: Vec<Change>,
+        reply: Option<oneshot::Sender<Result<(), CommitError>>>,
+        block: &mut Block,
+    ) {
+        let refusal = match (self.state.poisoned, self.state.full) {
+            (true, _) => Some(CommitError::Poisoned),
+            (false, true) => Some(CommitError::Full),
+            (false, false) => None,
+        };
+        if let Some(error) = refusal {
+            if let Some(reply) = reply {
+                // Whoever asked may have gone; then there is nobody to tell.
+                let _ = reply.send(Err(error));
+            }
+            return;
+        }
+        let mut positions = Vec::with_capacity(changes.len());
+        for change in &changes {
+            let record = ChangeRecord { key: &change.key, value: change.value.as_deref() };
+            match self.append(&Record::Change(record)) {
+                Ok(at) => positions.push(at),
+                Err(error) => tracing::error!(%error, "a catalog change is too large to store"),
+            }
+        }
+        block.changes.push(StagedChange { changes, positions, reply });
+    }
+
+    pub(super) fn stage_event(&mut self, shard: Option<usize>, event: Event, block: &mut Block) {
+        if self.state.poisoned {
+            return;
+        }
+        let now_ms = self.clock.now().as_ms();
+        let staged = match &event {
+            Event::Ended(ended) => {
+                let id = self.log.next_id(now_ms);
+                self.append(&Record::Attempt(attempt_record(id, ended)))
+            }
+            Event::Parked(parked) => self.append(&Record::Parked(parked_record(parked))),
+            Event::Settled(settled) => {
+                let id = self.log.next_id(now_ms);
+                self.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
+            }
+        };
+        match staged {
+            Ok(at) => block.events.push(StagedEvent { shard, at, event }),
+            // The next block takes it.
+            Err(AppendError::BatchFull { .. }) => self.state.held.push((shard, event)),
+            Err(error) => tracing::error!(%error, "a report cannot be stored"),
+        }
+    }
+
+    fn stage_cancel(&mut self, cancel: Cancel, block: &mut Block) {
+        let record = SettledRecord {
+            message: cancel.message.0,
+            application: cancel.application.as_u64(),
+            endpoint: 0,
+            state: DeliveryState::Cancelled.code(),
+            at_ms: self.clock.now().as_ms(),
+        };
+        if self.state.poisoned || self.append(&Record::Settled(record)).is_err() {
+            let _ = cancel.reply.send(Err(CommitError::Poisoned));
+            return;
+        }
+        block.cancels.push(cancel);
+    }
+
+    fn append(&mut self, record: &Record<'_>) -> Result<Position, AppendError> {
+        self.log.append(record)
+    }
+
+    /// Answers everybody in a block that did not become durable, and gives back what is to be tried again.
+    pub(super) fn refuse(
+        &mut self,
+        block: Block,
+        publish: &PublishError,
+        change: &CommitError,
+    ) -> Vec<(Option<usize>, Event)> {
+        let new_ids = block.publishes.iter().flat_map(|staged| &staged.stored).map(|stored| stored.id);
+        let first_lost = new_ids.min().unwrap_or(EntryId::MAX);
+        for staged in block.publishes {
+            self.refuse_publishes(staged, first_lost, publish);
+        }
+        // Nobody waits for some of these answers any more; then there is nobody to tell.
+        for reply in block.changes.into_iter().filter_map(|staged| staged.reply) {
+            let _ = reply.send(Err(change.clone()));
+        }
+        for cancel in block.cancels {
+            let _ = cancel.reply.send(Err(change.clone()));
+        }
+        block.events.into_iter().map(|staged| (staged.shard, staged.event)).collect()
+    }
+
+    fn refuse_publishes(&mut self, staged: StagedPublish, first_lost: EntryId, error: &PublishError) {
+        for stored in &staged.stored {
+            if let Some(event_id) = &stored.message.event_id {
+                self.event_ids.take_back(event_hash(stored.message.application.as_u64(), event_id));
+            }
+        }
+        // An id of this block is lost, whether it was new or the answer to a repetition.
+        let answers = staged.answers.into_iter().map(|answer| match answer {
+            Ok(id) if id.0 >= first_lost => Err(error.clone()),
+            other => other,
+        });
+        let _ = staged.reply.send(answers.collect());
+    }
+}
+
+fn append_error(error: AppendError) -> PublishError {
+    match error {
+        AppendError::RecordTooLarge { bytes, max, .. } => PublishError::PayloadTooLarge { bytes, max },
+        // A batch of one connection is far smaller than a block; only a burst of reports can fill one.
+        AppendError::BatchFull { .. } => PublishError::Overloaded,
+        AppendError::Poisoned { .. } => PublishError::LogPoisoned,
+    }
+}
+
+fn attempt_record<'a>(id: EntryId, ended: &'a AttemptEnded<Report>) -> Attempt<'a> {
+    let report = ended.report.as_ref();
+    Attempt {
+        id,
+        message: ended.key.message.0,
+        application: ended.application.as_u64(),
+        endpoint: ended.key.endpoint.as_u64(),
+        number: ended.number,
+        progress: ended.progress.to_u16(),
+        started_ms: ended.started.as_ms(),
+        duration_us: report.map_or(0, |report| report.timing.total_us),
+        outcome: ended.outcome.code(),
+        status: ended.outcome.status().unwrap_or(0),
+        state: ended.state.code(),
+        next_attempt_ms: ended.next_attempt.map_or(0, |at| at.as_ms()),
+        endpoint_revision: ended.revision,
+        message_at: ended.message_at,
+        response_headers: report.map_or(&[], |report| report.response_headers.as_ref()),
+        response_body: report.map_or(&[], |report| report.response_body.as_ref()),
+        detail: report.map_or("", |report| report.detail.as_ref()),
+    }
+}
+
+/// A delivery that ends without an attempt is told as the refusal to make one, so that history and the outcome
+/// stream account for every delivery.
+fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'static> {
+    Attempt {
+        id,
+        message: settled.key.message.0,
+        application: settled.application.as_u64(),
+        endpoint: settled.key.endpoint.as_u64(),
+        number: settled.progress.made().saturating_add(1),
+        progress: settled.progress.to_u16(),
+        started_ms: now_ms,
+        duration_us: 0,
+        outcome: Outcome::Withdrawn.code(),
+        status: 0,
+        state: settled.state.code(),
+        next_attempt_ms: 0,
+        endpoint_revision: 0,
+        message_at: settled.message_at,
+        response_headers: &[],
+        response_body: &[],
+        detail: "",
+    }
+}
+
+fn parked_record(parked: &Parked) -> ParkedRecord {
+    ParkedRecord {
+        message: parked.key.message.0,
+        application: parked.application.as_u64(),
+        endpoint: parked.key.endpoint.as_u64(),
+        attempts: parked.progress.to_u16(),
+        due_ms: parked.due.as_ms(),
+        message_at: parked.message_at,
+    }
+}

@@ -1,0 +1,181 @@
+//! Telling: what follows from a block that is durable.
+//!
+//! In this order: deliveries to the shards, answers to publishers, updates to the ledger, and a word to those
+//! who follow outcomes.
+
+use posthaste_storage::Position;
+use posthaste_storage::catalog::CatalogChange;
+use posthaste_storage::ledger::{Standing, Update};
+
+use super::stage::{StagedChange, StagedEvent, StagedPublish, Stored};
+use super::{Block, Cancel, Event, Writer};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::ids::MessageId;
+use crate::core::outcome::Outcome;
+use crate::core::shard::{AttemptEnded, Home, Incoming, Parked, Settled};
+use crate::core::tick::Tick;
+use crate::delivery::Ended as Report;
+use crate::keeper::LedgerUpdate;
+use crate::message::Message;
+use crate::shard::ShardBatches;
+
+impl Writer {
+    pub(super) fn tell(&mut self, block: Block) {
+        let mut batches = self.shards.batches();
+        for publish in block.publishes {
+            self.tell_publish(publish, &mut batches);
+        }
+        self.shards.put_batches(batches);
+        for change in block.changes {
+            self.tell_change(change);
+        }
+        let cancelled = block.cancels.into_iter().map(|cancel| self.tell_cancel(cancel)).collect::<Vec<_>>();
+        let updates = self.tell_events(block.events);
+        if !updates.is_empty() || !cancelled.is_empty() {
+            self.send_to_keeper(updates, cancelled);
+        }
+    }
+
+    fn tell_publish(&mut self, publish: StagedPublish, batches: &mut ShardBatches) {
+        self.metrics.accepted.inc_by(publish.stored.len() as u64);
+        for stored in publish.stored {
+            self.hand_out(stored, batches);
+        }
+        let refused = publish.answers.iter().filter(|answer| answer.is_err()).count();
+        self.metrics.refused.inc_by(refused as u64);
+        // A publisher that has gone will publish again, and its event id will tell.
+        let _ = publish.reply.send(publish.answers);
+    }
+
+    fn hand_out(&mut self, stored: Stored, batches: &mut ShardBatches) {
+        let Stored { id, at, message } = stored;
+        if message.endpoints.is_empty() {
+            return;
+        }
+        let id = MessageId(id);
+        self.metrics.pending.inc_by(message.endpoints.len() as i64);
+        let home = Home::Log(self.state.fresh.push(at, message.endpoints.len() as u32));
+        let body = Message::new(id, message.content_type.as_deref(), &message.payload);
+        for endpoint in message.endpoints {
+            let key = DeliveryKey { message: id, endpoint };
+            let incoming = Incoming {
+                key,
+                application: message.application,
+                message_at: at,
+                progress: Progress::default(),
+                due: Tick::ZERO,
+                home,
+                body: Some(body.clone()),
+            };
+            self.state.hand_out(batches, &self.shards, incoming);
+        }
+    }
+
+    fn tell_change(&mut self, staged: StagedChange) {
+        let changes: Vec<CatalogChange<'_>> = staged
+            .changes
+            .iter()
+            .zip(&staged.positions)
+            .map(|(change, at)| CatalogChange { key: &change.key, value: change.value.as_deref(), at: *at })
+            .collect();
+        if let Err(error) = self.catalog.apply(&changes, self.log.end()) {
+            // The log has the change; the copy in sled is rebuilt from it at the next start.
+            tracing::error!(%error, "the catalog's copy could not be written; it is rebuilt at the next start");
+        }
+        if let Some(reply) = staged.reply {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn tell_cancel(&mut self, cancel: Cancel) -> MessageId {
+        self.shards.cancel(cancel.message);
+        let _ = cancel.reply.send(Ok(()));
+        cancel.message
+    }
+
+    /// Returns what follows for the ledger.
+    fn tell_events(&mut self, events: Vec<StagedEvent>) -> Vec<LedgerUpdate> {
+        let mut updates = Vec::new();
+        let mut stored = vec![0; self.shards.len()];
+        for StagedEvent { shard, at, event } in events {
+            if let Some(shard) = shard {
+                stored[shard] += 1;
+            }
+            let update = match event {
+                Event::Ended(ended) => self.tell_ended(&ended, at),
+                Event::Parked(parked) => self.tell_parked(&parked, at),
+                Event::Settled(settled) => self.tell_settled(&settled, at),
+            };
+            updates.extend(update.map(|update| LedgerUpdate { update, held: shard.is_some() }));
+        }
+        self.outcomes.publish();
+        self.shards.stored(&stored);
+        updates
+    }
+
+    fn tell_ended(&mut self, ended: &AttemptEnded<Report>, at: Position) -> Option<Update> {
+        self.metrics.attempt(ended.outcome);
+        if let Some(report) = &ended.report {
+            self.metrics.attempt_seconds.observe(f64::from(report.timing.total_us) / 1e6);
+        }
+        self.outcomes.note(ended.application);
+        if ended.state.is_final() {
+            return self.tell_final(ended.key, ended.home, ended.state, at);
+        }
+        self.leave_log(ended.home);
+        let to = Standing::Pending {
+            application: ended.application.as_u64(),
+            message_at: ended.message_at,
+            attempts: ended.progress.to_u16(),
+            due_ms: ended.next_attempt.unwrap_or_default().as_ms(),
+            forgotten: ended.forgotten,
+        };
+        Some(update(ended.key, at, to))
+    }
+
+    fn tell_parked(&mut self, parked: &Parked, at: Position) -> Option<Update> {
+        self.leave_log(parked.home);
+        let to = Standing::Pending {
+            application: parked.application.as_u64(),
+            message_at: parked.message_at,
+            attempts: parked.progress.to_u16(),
+            due_ms: parked.due.as_ms(),
+            forgotten: parked.forgotten,
+        };
+        Some(update(parked.key, at, to))
+    }
+
+    fn tell_settled(&mut self, settled: &Settled, at: Position) -> Option<Update> {
+        self.metrics.attempt(Outcome::Withdrawn);
+        self.outcomes.note(settled.application);
+        self.tell_final(settled.key, settled.home, settled.state, at)
+    }
+
+    fn tell_final(
+        &mut self,
+        key: DeliveryKey,
+        home: Home,
+        state: DeliveryState,
+        at: Position,
+    ) -> Option<Update> {
+        match state {
+            DeliveryState::Delivered => self.metrics.delivered.inc(),
+            DeliveryState::Exhausted => self.metrics.exhausted.inc(),
+            DeliveryState::Cancelled | DeliveryState::Pending => self.metrics.cancelled.inc(),
+        };
+        self.metrics.pending.dec();
+        self.leave_log(home);
+        (home == Home::Ledger).then_some(update(key, at, Standing::Settled))
+    }
+
+    /// The log is not the only one to remember this delivery any more.
+    fn leave_log(&mut self, home: Home) {
+        if let Home::Log(place) = home {
+            self.state.fresh.count_down(place);
+        }
+    }
+}
+
+fn update(key: DeliveryKey, at: Position, to: Standing) -> Update {
+    Update { message: key.message.0, endpoint: key.endpoint.as_u64(), at, to }
+}
