@@ -23,7 +23,7 @@ use super::extract::{Body, TheApplication};
 use super::fields::Fields;
 use super::message::{MessageOut, parse_and_admit, unpublished};
 use super::query::Query;
-use crate::publish::PublishError;
+use crate::publish::{Admitted, PublishError};
 
 /// The most messages of a batch.
 pub const BATCH_MESSAGES_MAX: usize = 1_000;
@@ -59,7 +59,17 @@ pub(super) async fn create(
         let fields = Fields::parse(message.get().as_bytes())?;
         parse_and_admit(&api, &name, &fields)
     });
-    let (mut admitted, mut waiting) = (Vec::new(), Vec::new());
+    let published = publish_admitted(&api, judged.collect()).await;
+    let data = published.into_iter().map(|result| entry(result, with_content)).collect();
+    Ok((StatusCode::ACCEPTED, Json(BatchOut { data })))
+}
+
+/// Publishes what was admitted; what was not keeps its place and its error.
+async fn publish_admitted(
+    api: &Api,
+    judged: Vec<Result<Admitted, ApiError>>,
+) -> Vec<Result<StoredMessage, ApiError>> {
+    let (mut admitted, mut waiting) = (Vec::new(), Vec::with_capacity(judged.len()));
     for result in judged {
         waiting.push(result.map(|message| {
             let stored = unpublished(&message);
@@ -68,17 +78,11 @@ pub(super) async fn create(
         }));
     }
     let mut ids = api.messages.publish_many(admitted).await.into_iter();
-    let data = waiting
-        .into_iter()
-        .map(|stored| {
-            let published = stored.and_then(|stored| {
-                let id = ids.next().unwrap_or(Err(PublishError::ShuttingDown))?;
-                Ok(StoredMessage { id, ..stored })
-            });
-            entry(published, with_content)
-        })
-        .collect();
-    Ok((StatusCode::ACCEPTED, Json(BatchOut { data })))
+    let mut with_id = |stored: StoredMessage| {
+        let id = ids.next().unwrap_or(Err(PublishError::ShuttingDown))?;
+        Ok(StoredMessage { id, ..stored })
+    };
+    waiting.into_iter().map(|stored| stored.and_then(&mut with_id)).collect()
 }
 
 fn entry(published: Result<StoredMessage, ApiError>, with_content: bool) -> Entry {

@@ -90,8 +90,8 @@ impl Books {
     }
 
     /// Returns what was there before.
-    pub(super) fn put_application(&mut self, application: &Application) -> Option<Arc<Application>> {
-        let before = self.applications.insert(application.id, Arc::new(application.clone()));
+    pub(super) fn put_application(&mut self, application: &Arc<Application>) -> Option<Arc<Application>> {
+        let before = self.applications.insert(application.id, Arc::clone(application));
         if let Some(uid) = before.as_ref().and_then(|before| before.uid.as_ref()) {
             self.application_uids.remove(uid);
         }
@@ -139,8 +139,8 @@ impl Books {
         Some(before)
     }
 
-    pub(super) fn put_event_type(&mut self, event_type: EventType) {
-        self.event_types.insert(event_type.name.clone(), Arc::new(event_type));
+    pub(super) fn put_event_type(&mut self, event_type: Arc<EventType>) {
+        self.event_types.insert(event_type.name.clone(), event_type);
     }
 
     pub(super) fn remove_event_type(&mut self, name: &str) {

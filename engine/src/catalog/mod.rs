@@ -27,6 +27,7 @@ mod change;
 mod check;
 mod editor;
 mod endpoint;
+mod endpoint_draft;
 mod event_type;
 mod lookup;
 mod page;
@@ -49,7 +50,8 @@ use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
 pub use check::{CatalogError, EndpointRules, FieldError, is_identifier};
 pub use editor::{Editor, Put};
-pub use endpoint::{Authorization, Disabled, Endpoint, EndpointDraft, SuccessRule};
+pub use endpoint::{Authorization, Disabled, Endpoint, SuccessRule};
+pub use endpoint_draft::EndpointDraft;
 pub use event_type::{EventType, EventTypeDraft};
 use lookup::Lookups;
 pub use lookup::{EventTypeStanding, RoutedApplication};
@@ -121,7 +123,7 @@ impl Catalog {
         let mut endpoints = Vec::new();
         for (key, value) in entries {
             match Record::parse(&key, &value)? {
-                Record::Endpoint(endpoint) => endpoints.push(Arc::new(endpoint)),
+                Record::Endpoint(endpoint) => endpoints.push(endpoint),
                 record => catalog.put(record),
             }
         }
@@ -215,7 +217,6 @@ impl Catalog {
                 self.books.write().put_event_type(event_type);
             }
             Record::Endpoint(endpoint) => {
-                let endpoint = Arc::new(endpoint);
                 let Some(before) = self.books.write().put_endpoint(&endpoint) else { return };
                 self.lookups.put_endpoint(before.as_deref(), &endpoint);
                 tell(&subscribers, &CatalogEvent::EndpointChanged(endpoint));

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -80,17 +81,17 @@ impl<'a> Key<'a> {
 /// An entry.
 #[derive(Debug)]
 pub(super) enum Record {
-    Application(Application),
-    Endpoint(Endpoint),
-    EventType(EventType),
+    Application(Arc<Application>),
+    Endpoint(Arc<Endpoint>),
+    EventType(Arc<EventType>),
 }
 
 impl Record {
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, RecordError> {
         let record = match Key::parse(key)? {
-            Key::Application(_) => Self::Application(read(key, value)?),
-            Key::Endpoint(_) => Self::Endpoint(read(key, value)?),
-            Key::EventType(_) => Self::EventType(read(key, value)?),
+            Key::Application(_) => Self::Application(Arc::new(read(key, value)?)),
+            Key::Endpoint(_) => Self::Endpoint(Arc::new(read(key, value)?)),
+            Key::EventType(_) => Self::EventType(Arc::new(read(key, value)?)),
         };
         let own = record.key().to_bytes();
         if own != key {
@@ -110,9 +111,9 @@ impl Record {
     /// The change that writes the entry.
     pub(super) fn change(&self) -> Change {
         let value = match self {
-            Self::Application(application) => write(application),
-            Self::Endpoint(endpoint) => write(endpoint),
-            Self::EventType(event_type) => write(event_type),
+            Self::Application(application) => write(&**application),
+            Self::Endpoint(endpoint) => write(&**endpoint),
+            Self::EventType(event_type) => write(&**event_type),
         };
         Change { key: self.key().to_bytes(), value: Some(value) }
     }

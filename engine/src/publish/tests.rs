@@ -102,7 +102,8 @@ fn the_digest_tells_a_repetition_from_every_other_message() {
 #[test]
 fn every_refusal_names_what_is_wrong_and_the_limit() {
     let long: &'static str = "x".repeat(257).leak();
-    let cases: [(fn(&mut NewMessage<'static>, &'static str), &str, u16); 14] = [
+    type Spoil = fn(&mut NewMessage<'static>, &'static str);
+    let cases: [(Spoil, &str, u16); 14] = [
         (
             |new, _| new.event_type = "",
             "event type is ''; it must consist of letters, digits, '-', '_' and '.', at least one",

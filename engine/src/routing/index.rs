@@ -85,7 +85,8 @@ impl<V: Clone + Default + Vacant> Index<V> {
         }
         let count = (self.shelves.len() * 2).max(1);
         let old = std::mem::take(&mut self.shelves);
-        self.shelves = vec![Arc::new(HashMap::with_hasher(self.hasher.clone())); count];
+        let empty = Arc::new(HashMap::with_hasher(self.hasher.clone()));
+        self.shelves = vec![empty; count];
         for (key, value) in old.iter().flat_map(|shelf| shelf.iter()) {
             let at = self.shelf_of(key);
             Arc::make_mut(&mut self.shelves[at]).insert(Arc::clone(key), Arc::clone(value));

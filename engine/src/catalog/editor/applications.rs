@@ -121,8 +121,9 @@ impl Editor {
         turn: Turn,
         application: Application,
     ) -> Result<Arc<Application>, CatalogError> {
-        self.put(turn, Record::Application(application.clone())).await?;
-        Ok(Arc::new(application))
+        let application = Arc::new(application);
+        self.put(turn, Record::Application(Arc::clone(&application))).await?;
+        Ok(application)
     }
 
     fn present_application(&self, id: ApplicationId) -> Result<Arc<Application>, CatalogError> {

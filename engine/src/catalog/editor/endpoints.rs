@@ -158,8 +158,9 @@ impl Editor {
     }
 
     async fn write_endpoint(&self, turn: Turn, endpoint: Endpoint) -> Result<Arc<Endpoint>, CatalogError> {
-        self.put(turn, Record::Endpoint(endpoint.clone())).await?;
-        Ok(Arc::new(endpoint))
+        let endpoint = Arc::new(endpoint);
+        self.put(turn, Record::Endpoint(Arc::clone(&endpoint))).await?;
+        Ok(endpoint)
     }
 
     fn present_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>, CatalogError> {

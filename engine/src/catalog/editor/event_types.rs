@@ -79,9 +79,9 @@ impl Editor {
         draft.check(name)?;
         let now_ms = unix_ms();
         let created_ms = present.map_or(now_ms, |present| present.created_ms);
-        let event_type = draft.into_event_type(name.to_owned(), created_ms, now_ms);
-        self.put(turn, Record::EventType(event_type.clone())).await?;
-        Ok(Arc::new(event_type))
+        let event_type = Arc::new(draft.into_event_type(name.to_owned(), created_ms, now_ms));
+        self.put(turn, Record::EventType(Arc::clone(&event_type))).await?;
+        Ok(event_type)
     }
 
     fn present_event_type(&self, name: &str) -> Result<Arc<EventType>, CatalogError> {

@@ -645,7 +645,8 @@ impl<B: Body, R> Shard<B, R> {
             return;
         }
         let endpoint = &self.endpoints[delivery.endpoint as usize];
-        let (key, application, home) = (delivery.key(endpoint), endpoint.settings.application, delivery.home());
+        let (key, application, home) =
+            (delivery.key(endpoint), endpoint.settings.application, delivery.home());
         if delivery.phase == Phase::Queued {
             self.body_bytes -= delivery.body.take().map_or(0, |body| body.bytes());
         }

@@ -17,6 +17,8 @@ use crate::core::tick::Tick;
 pub(super) struct Flight {
     pub(super) key: DeliveryKey,
     pub(super) settings: EndpointSettings,
+    /// How often the endpoint had come to the shard by then.
+    pub(super) arrivals: u32,
     pub(super) answer: Answer,
     /// The world's number of the attempt, which comes back as its report.
     pub(super) number: usize,
@@ -37,11 +39,12 @@ pub(super) struct Flights {
     paused: BTreeMap<Url, Tick>,
 }
 
-/// An endpoint and the address of its URL's health: after a change of the URL it is another one.
-type Url = (EndpointId, usize);
+/// An endpoint, the address of its URL's health, and its arrivals: it begins anew when it comes back or its
+/// URL changes.
+type Url = (EndpointId, usize, u32);
 
-fn url(settings: &EndpointSettings) -> Url {
-    (settings.id, address(&settings.url_health))
+fn url(flight: &Flight) -> Url {
+    (flight.settings.id, address(&flight.settings.url_health), flight.arrivals)
 }
 
 fn address(health: &Arc<HealthCell>) -> usize {
@@ -67,12 +70,12 @@ impl Flights {
         for health in [&settings.url_health, &settings.host_health] {
             self.check_door(health, token, now);
         }
-        let paused = self.paused.get(&url(settings));
+        let paused = self.paused.get(&url(&flight));
         assert!(paused.is_none_or(|until| *until <= now), "{:?} asked for patience", settings.id);
         let to_host = self.by_host.entry(settings.host).or_default();
         *to_host += 1;
         assert!(*to_host <= limits.host_in_flight_max, "{to_host} attempts to a host");
-        let to_url = self.by_url.entry(url(settings)).or_default();
+        let to_url = self.by_url.entry(url(&flight)).or_default();
         *to_url += 1;
         assert!(*to_url <= settings.in_flight_max.into(), "{to_url} attempts to an endpoint");
         self.by_end.insert((flight.ends, token));
@@ -97,10 +100,10 @@ impl Flights {
         let settings = &flight.settings;
         self.by_end.remove(&(flight.ends, token));
         *self.by_host.get_mut(&settings.host).expect("it was counted") -= 1;
-        *self.by_url.get_mut(&url(settings)).expect("it was counted") -= 1;
+        *self.by_url.get_mut(&url(&flight)).expect("it was counted") -= 1;
         self.probes.retain(|_, probe| *probe != token);
         if let Outcome::RetryAfter { wait, .. } = flight.answer.outcome {
-            let paused = self.paused.entry(url(settings)).or_default();
+            let paused = self.paused.entry(url(&flight)).or_default();
             *paused = (*paused).max(now + wait);
         }
         flight

@@ -167,8 +167,6 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
-
     #[test]
     fn every_delivery_that_goes_in_comes_out_exactly_once(
         limits in limits(),

@@ -45,6 +45,7 @@ struct Listed {
     settings: EndpointSettings,
     receiver: Receiver,
     presence: Presence,
+    arrivals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl World {
         };
         let receiver = Receiver { script: [].into(), then: manner.into() };
         self.ids.insert(name, id);
-        self.endpoints.insert(id, Listed { settings, receiver, presence: Presence::Elsewhere });
+        self.endpoints.insert(id, Listed { settings, receiver, presence: Presence::Elsewhere, arrivals: 0 });
         self.arrive(name);
         id
     }
@@ -252,7 +253,9 @@ impl World {
     /// The shard makes the endpoint's deliveries (again), and the ledger's are handed to it.
     pub(super) fn arrive(&mut self, name: &str) -> &mut Self {
         let listed = self.listed(name);
-        listed.presence = Presence::Here;
+        if std::mem::replace(&mut listed.presence, Presence::Here) != Presence::Here {
+            listed.arrivals += 1;
+        }
         let settings = listed.settings.clone();
         self.tell(Input::Endpoint(settings));
         self.hand_out();
@@ -346,8 +349,7 @@ impl World {
     fn next_event(&self) -> Option<Tick> {
         let wakeup = if self.is_held_back { None } else { self.shard.next_wakeup() };
         let end = self.flights.next_end().map(|(at, _)| at);
-        let is_wanted = |key: &DeliveryKey| self.endpoints[&key.endpoint].presence != Presence::Elsewhere;
-        let load = self.ledger.iter().any(|(_, key)| is_wanted(key)).then(|| self.next_load());
+        let load = self.ledger.iter().any(|(_, key)| self.is_wanted(key.endpoint)).then(|| self.next_load());
         [wakeup, end, load].into_iter().flatten().min()
     }
 
@@ -371,8 +373,8 @@ impl World {
 
     // ---- The ledger
 
-    fn is_here(&self, endpoint: EndpointId) -> bool {
-        self.endpoints[&endpoint].presence == Presence::Here
+    fn is_wanted(&self, endpoint: EndpointId) -> bool {
+        self.endpoints[&endpoint].presence != Presence::Elsewhere
     }
 
     /// Half a horizon of slack.
@@ -382,27 +384,41 @@ impl World {
 
     fn load(&mut self) {
         self.loaded_until = self.now + HORIZON;
-        self.hand_out();
+        for entry in self.due() {
+            self.resume(entry);
+        }
         self.tell(Input::Horizon(self.loaded_until));
     }
 
-    /// Hands out what the ledger has due before the horizon.
+    /// What the ledger has due before the horizon, but for endpoints that another shard has.
+    fn due(&self) -> Vec<(Tick, DeliveryKey)> {
+        let due = self.ledger.iter().take_while(|(due, _)| *due <= self.loaded_until);
+        due.filter(|(_, key)| self.is_wanted(key.endpoint)).copied().collect()
+    }
+
+    /// Hands out what the shard has given back although it is due before the horizon.
     fn hand_out(&mut self) {
         loop {
-            let mut due = self.ledger.iter().take_while(|(due, _)| *due <= self.loaded_until);
-            let presence_of = |key: &DeliveryKey| self.endpoints[&key.endpoint].presence;
-            let Some(&entry) = due.find(|(_, key)| presence_of(key) != Presence::Elsewhere) else { return };
-            self.ledger.remove(&entry);
-            let (due, key) = entry;
-            if self.is_here(key.endpoint) {
-                let account = self.books.of(key);
-                account.place = Place::Shard;
-                let incoming = resumed(key, account, due);
-                self.give(Input::Deliver(incoming));
-            } else {
-                self.books.of(key).end(DeliveryState::Cancelled);
+            let due = self.due();
+            if due.is_empty() {
+                return;
             }
+            due.into_iter().for_each(|entry| self.resume(entry));
         }
+    }
+
+    fn resume(&mut self, entry: (Tick, DeliveryKey)) {
+        self.ledger.remove(&entry);
+        let (due, key) = entry;
+        let is_here = self.endpoints[&key.endpoint].presence == Presence::Here;
+        let account = self.books.of(key);
+        if !is_here {
+            // Nobody makes its deliveries any more.
+            return account.end(DeliveryState::Cancelled);
+        }
+        account.place = Place::Shard;
+        let incoming = resumed(key, account, due);
+        self.give(Input::Deliver(incoming));
     }
 
     // ---- The shard
@@ -466,9 +482,9 @@ impl World {
         let listed = self.endpoints.get_mut(&key.endpoint).expect("the endpoint was there once");
         assert_eq!(listed.presence, Presence::Here, "nothing is sent for an endpoint that is gone");
         let answer = listed.receiver.answer();
-        let settings = listed.settings.clone();
+        let (settings, arrivals) = (listed.settings.clone(), listed.arrivals);
         let (number, ends) = (self.requests.len(), self.now + answer.took.max(ms(1)));
-        let flight = Flight { key, settings, answer, number, ends };
+        let flight = Flight { key, settings, arrivals, answer, number, ends };
         self.flights.start(token, flight, self.now, &self.limits);
     }
 

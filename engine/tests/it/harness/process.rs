@@ -1,0 +1,122 @@
+//! The process: started, listened to, and ended by its own handle.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::wait::{wait_for, wait_until};
+
+/// A process. It is killed when this is dropped.
+pub(crate) struct Posthaste {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    addresses: Option<(SocketAddr, SocketAddr)>,
+}
+
+/// The binary under test, without what the environment of the tests might set.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_posthaste"));
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"POSTHASTE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+impl Posthaste {
+    pub(super) fn spawn(config: &Path) -> Self {
+        let mut command = binary();
+        command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the binary starts");
+        let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let written = log.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| written.lock().push(line));
+        });
+        Self { child, log, addresses: None }
+    }
+
+    /// Waits until producers can connect.
+    pub(crate) async fn accepting(mut self) -> Self {
+        let addresses = wait_for("the process to accept", || {
+            let ended = self.child.try_wait().expect("a child of ours");
+            assert!(ended.is_none(), "the process ended ({ended:?}) and said:\n{}", self.log());
+            self.log.lock().iter().find_map(|line| addresses(line))
+        });
+        self.addresses = Some(addresses.await);
+        self
+    }
+
+    /// Where producers publish.
+    pub(crate) fn tcp(&self) -> SocketAddr {
+        self.addresses.expect("it accepts").0
+    }
+
+    /// Where the API is.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.addresses.expect("it accepts").1
+    }
+
+    /// What it has written to standard error.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().join("\n")
+    }
+
+    /// How many lines of the log have this in them.
+    pub(crate) fn log_lines_with(&self, text: &str) -> usize {
+        self.log.lock().iter().filter(|line| line.contains(text)).count()
+    }
+
+    /// Waits until the log has a line with this in it.
+    pub(crate) async fn says(&self, text: &str) {
+        wait_until(&format!("the log to say '{text}'"), || self.log_lines_with(text) > 0).await;
+    }
+
+    /// `kill -9`. Nothing of it runs any more afterwards.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// SIGTERM, and waits until it has ended.
+    pub(crate) async fn stop(mut self) -> ExitStatus {
+        self.terminate();
+        self.ended().await
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a child of ours");
+    }
+
+    /// Waits until it has ended.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        wait_for("the process to end", || self.child.try_wait().expect("a child of ours")).await
+    }
+}
+
+impl Drop for Posthaste {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- the process said:\n{}\n---", self.log());
+        }
+    }
+}
+
+/// The addresses for TCP and HTTP, if this is the line that tells them.
+fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = &line["fields"];
+    let address = |name: &str| fields[name].as_str()?.parse().ok();
+    (fields["message"] == "accepting").then(|| Some((address("tcp")?, address("http")?)))?
+}

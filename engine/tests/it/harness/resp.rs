@@ -1,0 +1,91 @@
+//! A connection to the TCP port, command by command and byte by byte.
+
+use std::net::SocketAddr;
+
+use bytes::BytesMut;
+use posthaste_protocol::value::{Value, ValueDecoder, ValueLimits};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+/// See the head of this file.
+pub(crate) struct Resp {
+    stream: TcpStream,
+    input: BytesMut,
+    decoder: ValueDecoder,
+}
+
+impl Resp {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.expect("the port accepts");
+        Self { stream, input: BytesMut::new(), decoder: ValueDecoder::new(ValueLimits::default()) }
+    }
+
+    /// A command and its reply.
+    pub(crate) async fn call<A: AsRef<[u8]>>(&mut self, arguments: &[A]) -> Value {
+        self.send(&encoded(arguments)).await;
+        self.reply().await.expect("a reply")
+    }
+
+    /// Publishes, and returns the reply.
+    pub(crate) async fn xadd(&mut self, application: &str, event_type: &str, payload: &str) -> Value {
+        self.call(&["XADD", &format!("messages:{application}"), "*", "type", event_type, "payload", payload])
+            .await
+    }
+
+    /// How many messages the application has.
+    pub(crate) async fn xlen(&mut self, application: &str) -> i64 {
+        match self.call(&["XLEN", &format!("messages:{application}")]).await {
+            Value::Integer(count) => count,
+            other => panic!("XLEN was answered {other:?}"),
+        }
+    }
+
+    /// Bytes as they are.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).await.expect("the other side reads");
+    }
+
+    /// The next reply; `None` when the connection was closed.
+    pub(crate) async fn reply(&mut self) -> Option<Value> {
+        loop {
+            if let Some(value) = self.decoder.decode(&mut self.input).expect("RESP") {
+                return Some(value);
+            }
+            // A reset is a way of closing, too.
+            if self.stream.read_buf(&mut self.input).await.unwrap_or(0) == 0 {
+                return None;
+            }
+        }
+    }
+
+    /// Everything that is still sent until the connection is closed.
+    pub(crate) async fn rest(mut self) -> String {
+        while self.stream.read_buf(&mut self.input).await.unwrap_or(0) > 0 {}
+        String::from_utf8_lossy(&self.input).into_owned()
+    }
+}
+
+fn encoded<A: AsRef<[u8]>>(arguments: &[A]) -> Vec<u8> {
+    let mut out = format!("*{}\r\n", arguments.len()).into_bytes();
+    for argument in arguments {
+        let argument = argument.as_ref();
+        out.extend_from_slice(format!("${}\r\n", argument.len()).as_bytes());
+        out.extend_from_slice(argument);
+        out.extend_from_slice(b"\r\n");
+    }
+    out
+}
+
+/// The text of a reply that is a string.
+pub(crate) fn bulk(reply: &Value) -> String {
+    let bytes = reply.as_bytes().unwrap_or_else(|| panic!("{reply:?} is no string"));
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The text of a reply that is an error.
+pub(crate) fn error_text(reply: &Value) -> String {
+    match reply {
+        Value::Error(text) => String::from_utf8_lossy(text).into_owned(),
+        other => panic!("{other:?} is no error"),
+    }
+}

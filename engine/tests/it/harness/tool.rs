@@ -1,0 +1,86 @@
+//! Programs of others that the binary is held against. Where one is missing its test is skipped, and says so;
+//! with `POSTHASTE_REQUIRE_ALL=1` that is a failure.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Whether nothing may be skipped.
+fn is_all_required() -> bool {
+    std::env::var_os("POSTHASTE_REQUIRE_ALL").is_some_and(|value| value == "1")
+}
+
+/// Says that a test is skipped and why. Panics where nothing may be skipped.
+pub(crate) fn skip(why: &str) {
+    assert!(!is_all_required(), "POSTHASTE_REQUIRE_ALL is set, and {why}");
+    eprintln!("SKIPPED: {why}");
+}
+
+/// A program that was found.
+pub(crate) struct Tool {
+    path: PathBuf,
+}
+
+impl Tool {
+    /// Looks for a program; `None`, after saying so, if it is not there.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        let paths = std::env::var_os("PATH").unwrap_or_default();
+        // Servers are installed where users do not always look.
+        let folders = std::env::split_paths(&paths).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
+        let found = folders.map(|folder| folder.join(name)).find(|path| path.is_file());
+        if found.is_none() {
+            skip(&format!("{name} is not installed"));
+        }
+        found.map(|path| Self { path })
+    }
+
+    /// The command that runs it.
+    pub(crate) fn command(&self) -> Command {
+        Command::new(&self.path)
+    }
+
+    /// Runs it with these arguments, without holding up the test's receivers. What it printed, if it succeeded.
+    pub(crate) async fn run<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
+        let mut command = self.command();
+        command.args(arguments.into_iter().map(Into::into));
+        let shown = format!("{command:?}");
+        let output = tokio::task::spawn_blocking(move || command.output());
+        let output = output.await.expect("no panic").unwrap_or_else(|error| panic!("{shown}: {error}"));
+        printed(&shown, &output)
+    }
+}
+
+fn printed(command: &str, output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command} ended with {}:\n{text}\n{errors}", output.status);
+    text
+}
+
+/// Python: `$POSTHASTE_PYTHON`, or `python3`.
+pub(crate) fn python() -> Option<Tool> {
+    match std::env::var_os("POSTHASTE_PYTHON") {
+        Some(path) => Some(Tool { path: path.into() }),
+        None => Tool::find("python3"),
+    }
+}
+
+/// Python that has this package.
+pub(crate) fn python_with(package: &str) -> Option<Tool> {
+    let python = python()?;
+    let has = python.command().args(["-c", &format!("import {package}")]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    skip(&format!("python has no package '{package}'"));
+    None
+}
+
+impl Tool {
+    /// Runs a script that lies beside the tests.
+    pub(crate) async fn script<const N: usize>(&self, name: &str, arguments: [String; N]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/counterparts").join(name);
+        let script = script.into_os_string();
+        self.run(std::iter::once(script).chain(arguments.into_iter().map(Into::into))).await
+    }
+}
