@@ -13,7 +13,7 @@ const VERSION_FILE: &str = "posthaste.version";
 
 /// Why the data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum DataFolderError {
+pub(crate) enum DataFolderError {
     /// Another process has it.
     #[error("{}: another process uses this data folder (data.folder)", folder.display())]
     InUse {
@@ -51,14 +51,14 @@ pub enum DataFolderError {
 
 /// A data folder that this process holds. Dropping it lets go.
 #[derive(Debug)]
-pub struct DataFolder {
+pub(crate) struct DataFolder {
     // The lock is the open file's; it goes with the process, however that ends.
     _lock: File,
 }
 
 impl DataFolder {
     /// Makes the folder if it is not there, and takes hold of it.
-    pub fn open(folder: &Path) -> Result<Self, DataFolderError> {
+    pub(crate) fn open(folder: &Path) -> Result<Self, DataFolderError> {
         let at = |path: &Path| {
             let path = path.to_owned();
             move |error| DataFolderError::Io { path, error }
@@ -88,7 +88,9 @@ fn check_version(folder: &Path) -> Result<(), DataFolderError> {
     let mut text = String::new();
     match File::open(&file) {
         Ok(mut opened) => opened.read_to_string(&mut text).map_err(io)?,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return write_version(&file).map_err(io),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return write_version(&file).map_err(io);
+        }
         Err(error) => return Err(io(error)),
     };
     match text.trim().parse::<u32>() {

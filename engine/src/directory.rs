@@ -21,19 +21,26 @@ use crate::delivery::{Authorization, CheckedUrl, SigningSecret, SuccessRule, Tar
 use crate::shard::{Shards, ToShard};
 
 /// See the head of this file.
-pub struct Directory {
+pub(crate) struct Directory {
     shards: Arc<Shards>,
     clock: Clock,
     in_flight_max: u16,
     default_policy: Arc<RetryPolicy>,
     named_policies: BTreeMap<String, Arc<RetryPolicy>>,
-    urls: HashMap<EndpointId, Arc<HealthCell>>,
+    urls: HashMap<EndpointId, UrlHealth>,
     hosts: HashMap<u64, Arc<HealthCell>>,
+}
+
+/// The health of the URL that an endpoint has now. Another URL begins healthy.
+#[derive(Debug, Clone)]
+struct UrlHealth {
+    url: Arc<str>,
+    cell: Arc<HealthCell>,
 }
 
 /// The health of an endpoint's URL and of the host it leads to.
 #[derive(Debug, Clone, Copy)]
-pub struct EndpointHealth {
+pub(crate) struct EndpointHealth {
     /// Of its URL.
     pub url: HealthView,
     /// Of its host.
@@ -81,7 +88,7 @@ impl Directory {
     ///
     /// # Errors
     /// In words, when there is no such name and the text is not a policy.
-    pub fn policy(&self, asked: Option<&str>) -> Result<Arc<RetryPolicy>, String> {
+    pub(crate) fn policy(&self, asked: Option<&str>) -> Result<Arc<RetryPolicy>, String> {
         let Some(asked) = asked else { return Ok(self.default_policy.clone()) };
         if let Some(policy) = self.named_policies.get(asked) {
             return Ok(policy.clone());
@@ -94,11 +101,11 @@ impl Directory {
     }
 
     /// How healthy an endpoint is, if it has a shard.
-    pub fn health(&self, id: EndpointId, url: &str) -> Option<EndpointHealth> {
+    pub(crate) fn health(&self, id: EndpointId, url: &str) -> Option<EndpointHealth> {
         let now = self.clock.now();
         let host = CheckedUrl::parse(url).ok()?.host().stable_hash();
         Some(EndpointHealth {
-            url: self.urls.pin().get(&id)?.view(now),
+            url: self.urls.pin().get(&id)?.cell.view(now),
             host: self.hosts.pin().get(&host)?.view(now),
         })
     }
@@ -123,10 +130,22 @@ impl Directory {
             revision: endpoint.revision,
             retry,
             in_flight_max: self.in_flight_max,
-            url_health: self.urls.pin().get_or_insert_with(endpoint.id, Arc::default).clone(),
+            url_health: self.url_health(endpoint),
             host_health: self.hosts.pin().get_or_insert_with(host, Arc::default).clone(),
         };
         self.shards.tell(shard, ToShard::Endpoint(settings, target.map(Arc::new)));
+    }
+
+    fn url_health(&self, endpoint: &Endpoint) -> Arc<HealthCell> {
+        let urls = self.urls.pin();
+        match urls.get(&endpoint.id) {
+            Some(known) if *known.url == *endpoint.url => known.cell.clone(),
+            _ => {
+                let cell = Arc::<HealthCell>::default();
+                urls.insert(endpoint.id, UrlHealth { url: endpoint.url.as_str().into(), cell: cell.clone() });
+                cell
+            }
+        }
     }
 
     fn remove(&self, id: EndpointId, state: DeliveryState) {

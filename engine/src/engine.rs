@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use posthaste_storage::Position;
@@ -41,6 +42,9 @@ use crate::publish::PublishLimits;
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
+
+/// How long publishers may take to read their last answers when the engine stops.
+const ANSWERS_OUT: Duration = Duration::from_secs(1);
 
 /// A running engine.
 pub struct Engine {
@@ -122,6 +126,7 @@ impl Engine {
             self.writer_thread.join().map_err(|_| anyhow::anyhow!("the writer's thread panicked"))?;
         let (ledger, low_water, end) =
             self.keeper_thread.join().map_err(|_| anyhow::anyhow!("the keeper's thread panicked"))?;
+        let_answers_out(&self.metrics);
         self.runtime.shutdown_background();
         ledger.close(low_water, end).context("the ledger")?;
         catalog.close().context("the catalog")?;
@@ -129,6 +134,14 @@ impl Engine {
         drop(self.folder);
         tracing::info!("stopped; everything accepted is stored");
         Ok(())
+    }
+}
+
+/// What is stored was answered a moment ago; publishers get a moment to read it.
+fn let_answers_out(metrics: &Metrics) {
+    let until = Instant::now() + ANSWERS_OUT;
+    while metrics.connections.get() > 0 && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -335,7 +348,8 @@ impl Parts {
             payload_bytes_max: config.limits.payload_bytes_max.bytes(),
             unknown_event_types: config.limits.unknown_event_types,
         };
-        let unacknowledged = u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
+        let unacknowledged =
+            u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
         let ingest = Arc::new(Ingest {
             catalog: self.catalog.clone(),
             writer: self.writer.clone(),
@@ -402,6 +416,7 @@ fn writer_settings(config: &Config) -> WriterSettings {
         retention_bytes: config.storage.retention_bytes.bytes(),
         replay_bytes_max: config.ledger.replay_bytes_max.bytes(),
         segment_bytes: config.storage.segment_bytes.bytes(),
+        horizon: config.ledger.horizon.duration(),
     }
 }
 
@@ -412,7 +427,7 @@ fn shard_settings(config: &Config) -> anyhow::Result<ShardSettings> {
         host_in_flight_max: shards.host_in_flight_max,
         queue_max: shards.queue_max,
         deliveries_max: shards.deliveries_max as usize,
-        body_bytes_max: shards.body_bytes_max.len(),
+        body_bytes_max: shards.body_bytes_max.as_usize(),
         park_for: shards.park_for.duration(),
         url_lockout: config.lockout.url.rule()?,
         host_lockout: config.lockout.host.rule()?,
@@ -454,9 +469,9 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
             streams_per_connection_max: delivery.streams_per_connection_max as usize,
         },
         response: ResponseLimits {
-            body_bytes_read_max: delivery.response_body_read_max.len(),
-            body_bytes_kept_max: delivery.response_body_kept_max.len(),
-            headers_bytes_kept_max: delivery.response_headers_kept_max.len(),
+            body_bytes_read_max: delivery.response_body_read_max.as_usize(),
+            body_bytes_kept_max: delivery.response_body_kept_max.as_usize(),
+            headers_bytes_kept_max: delivery.response_headers_kept_max.as_usize(),
         },
         retry_after: RetryAfterLimits {
             min: retry.retry_after_min.duration(),

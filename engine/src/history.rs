@@ -43,9 +43,9 @@ impl Messages for Publisher {
         let (reply, answers) = oneshot::channel();
         let count = messages.len();
         self.writer.send(Job::Publish { messages, reply });
-        Box::pin(async move {
-            answers.await.unwrap_or_else(|_| vec![Err(PublishError::ShuttingDown); count])
-        })
+        Box::pin(
+            async move { answers.await.unwrap_or_else(|_| vec![Err(PublishError::ShuttingDown); count]) },
+        )
     }
 
     fn cancel(
@@ -124,7 +124,9 @@ impl History for LogHistory {
                 after: query.after_ms.map(|ms| EntryId::new(ms, u16::MAX)),
             };
             walk.run(reader, |_, record| match record {
-                Record::Message(message) if is_wanted(message, &query.event_types, query.channel.as_deref()) => {
+                Record::Message(message)
+                    if is_wanted(message, &query.event_types, query.channel.as_deref()) =>
+                {
                     Ok(Some(stored_message(message)))
                 }
                 _ => Ok(None),
@@ -345,7 +347,11 @@ fn stored_attempt(attempt: &Attempt<'_>) -> Option<StoredAttempt> {
 }
 
 /// A page out of a list that runs from new to old.
-fn cut(mut attempts: Vec<StoredAttempt>, start: &Start<AttemptId>, limit: usize) -> HistoryPage<StoredAttempt> {
+fn cut(
+    mut attempts: Vec<StoredAttempt>,
+    start: &Start<AttemptId>,
+    limit: usize,
+) -> HistoryPage<StoredAttempt> {
     match start {
         Start::First => {}
         Start::After(id) => attempts.retain(|attempt| attempt.id < *id),

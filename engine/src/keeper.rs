@@ -24,15 +24,20 @@ use crate::shard::Shards;
 use crate::writer::{Job, WriterHandle};
 
 /// Batches that may wait for the keeper before the writer waits too.
-pub const BATCHES_MAX: usize = 1_024;
+pub(crate) const BATCHES_MAX: usize = 1_024;
 /// How often the horizon is looked after when nothing comes.
 const ROUND: Duration = Duration::from_millis(250);
+/// A delivery is carried forward only if it is due this much later than what the shards may hold: so nothing else
+/// can have happened to it by the time its new record is written.
+pub(crate) const CARRY_MARGIN: Duration = Duration::from_secs(120);
+/// Deliveries carried forward after one survey.
+const CARRIED_MAX: usize = 100_000;
 /// Deliveries loaded at once.
 const LOAD_MAX: usize = 16_384;
 
 /// What the writer tells the keeper after a sync.
 #[derive(Debug)]
-pub struct LedgerBatch {
+pub(crate) struct LedgerBatch {
     /// What changed, in the order of the log.
     pub updates: Vec<LedgerUpdate>,
     /// Messages taken back.
@@ -41,13 +46,13 @@ pub struct LedgerBatch {
     pub low_water: Position,
     /// The end of the log; everything before it has been told.
     pub end: Position,
-    /// Whether the writer wants to know which segments are still needed.
-    pub survey: bool,
+    /// Set when the writer wants to know which segments are still needed: those up to this one are in its way.
+    pub survey: Option<u32>,
 }
 
 /// One change of what is pending.
 #[derive(Debug, Clone, Copy)]
-pub struct LedgerUpdate {
+pub(crate) struct LedgerUpdate {
     /// The change.
     pub update: Update,
     /// Whether a shard held the delivery. One that the keeper itself ended was perhaps held by nobody.
@@ -56,19 +61,19 @@ pub struct LedgerUpdate {
 
 /// What the last survey found, for the writer to read.
 #[derive(Debug, Default)]
-pub struct KeeperProgress {
+pub(crate) struct KeeperProgress {
     surveyed: AtomicU64,
     oldest_segment: AtomicU32,
 }
 
 impl KeeperProgress {
     /// The end of the log as it stood at the last survey.
-    pub fn surveyed_at(&self) -> Position {
+    pub(crate) fn surveyed_at(&self) -> Position {
         Position::from_u64(self.surveyed.load(Ordering::Acquire))
     }
 
     /// The oldest segment that was needed then. What became pending since lies in later ones.
-    pub fn oldest_segment(&self) -> u32 {
+    pub(crate) fn oldest_segment(&self) -> u32 {
         self.oldest_segment.load(Ordering::Acquire)
     }
 }
@@ -122,8 +127,8 @@ impl Keeper {
         for message in batch.cancelled {
             self.cancel(message).unwrap_or_else(|error| self.give_up(&error));
         }
-        if batch.survey {
-            self.survey().unwrap_or_else(|error| self.give_up(&error));
+        if let Some(segment) = batch.survey {
+            self.survey(segment).unwrap_or_else(|error| self.give_up(&error));
         }
     }
 
@@ -140,11 +145,25 @@ impl Keeper {
         Ok(())
     }
 
-    /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs.
-    fn survey(&mut self) -> Result<(), LedgerError> {
+    /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs. The
+    /// messages of deliveries that are due late are carried forward out of the segments that are in the way; those
+    /// due sooner move on by themselves.
+    fn survey(&mut self, in_the_way: u32) -> Result<(), LedgerError> {
         // A message that only the log remembers now may be in the ledger by the time the answer is read.
         let mut oldest = self.ledger.hand_over()?.segment.min(self.low_water.segment);
-        self.ledger.for_each(|pending| oldest = oldest.min(pending.message_at.segment))?;
+        let late = (self.clock.now() + self.horizon + CARRY_MARGIN * 2).as_ms();
+        let mut carried = Vec::new();
+        self.ledger.for_each(|pending| {
+            let segment = pending.message_at.segment;
+            oldest = oldest.min(segment);
+            if segment <= in_the_way && pending.due_ms > late && carried.len() < CARRIED_MAX {
+                carried.push(*pending);
+            }
+        })?;
+        if !carried.is_empty() {
+            carried.sort_unstable_by_key(|pending| pending.message_at);
+            self.writer.send(Job::Carry(carried));
+        }
         self.progress.oldest_segment.store(oldest, Ordering::Release);
         self.progress.surveyed.store(self.end.as_u64(), Ordering::Release);
         Ok(())
@@ -165,9 +184,9 @@ impl Keeper {
         while self.ledger.loaded_until() < until.as_ms() && !self.shards.is_pressed() {
             let loaded = self.ledger.load(until.as_ms(), LOAD_MAX)?;
             self.hand_out(loaded);
+            // What is due at this very time is not loaded yet.
+            self.shards.horizon(Tick::from_ms(self.ledger.loaded_until().saturating_sub(1)));
         }
-        // What is due at this very time is not loaded yet.
-        self.shards.horizon(Tick::from_ms(self.ledger.loaded_until().saturating_sub(1)));
         Ok(())
     }
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use posthaste_storage::EntryId;
 use posthaste_storage::log::{LogReader, ReadError};
 use posthaste_storage::record::{Attempt, Record};
-use posthaste_storage::EntryId;
 use tokio::sync::Notify;
 
 use crate::core::delivery::DeliveryState;
@@ -21,7 +21,7 @@ use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
 
 /// Who follows which application, and the log they read.
-pub struct Outcomes {
+pub(crate) struct Outcomes {
     reader: LogReader,
     followers: RwLock<HashMap<ApplicationId, Arc<Follower>>>,
     following: AtomicUsize,
@@ -36,7 +36,7 @@ struct Follower {
 
 /// One outcome, as the stream tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamedOutcome {
+pub(crate) struct StreamedOutcome {
     /// The attempt's id, which is the entry's id in the stream.
     pub id: EntryId,
     /// The message that was to be delivered.
@@ -56,7 +56,7 @@ pub struct StreamedOutcome {
 }
 
 /// A promise to be told of news of one application. Dropping it ends the following.
-pub struct Following {
+pub(crate) struct Following {
     application: ApplicationId,
     follower: Arc<Follower>,
     outcomes: Arc<Outcomes>,
@@ -101,7 +101,7 @@ impl Outcomes {
     }
 
     /// Follows an application from now on: news that come after this call are heard.
-    pub fn follow(self: &Arc<Self>, application: ApplicationId) -> Following {
+    pub(crate) fn follow(self: &Arc<Self>, application: ApplicationId) -> Following {
         self.following.fetch_add(1, Ordering::SeqCst);
         let follower = self.followers.write().entry(application).or_default().clone();
         follower.count.fetch_add(1, Ordering::SeqCst);
@@ -109,12 +109,12 @@ impl Outcomes {
     }
 
     /// The id that a reader who wants only what is new should begin after.
-    pub fn newest(&self) -> EntryId {
+    pub(crate) fn newest(&self) -> EntryId {
         self.reader.last_id()
     }
 
     /// Up to `count` outcomes of an application with an id after `after`, oldest first.
-    pub fn read(
+    pub(crate) fn read(
         &self,
         application: ApplicationId,
         after: EntryId,
@@ -151,7 +151,7 @@ impl From<&Attempt<'_>> for StreamedOutcome {
 
 impl Following {
     /// A future that ends at the first news after this call (not after its first poll).
-    pub fn news(&self) -> impl Future<Output = ()> + '_ {
+    pub(crate) fn news(&self) -> impl Future<Output = ()> + '_ {
         let mut notified = Box::pin(self.follower.news.notified());
         notified.as_mut().enable();
         notified

@@ -71,7 +71,7 @@ pub(crate) struct FreshMessage {
 
 /// Why the process cannot start from what is on disk.
 #[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
+pub(crate) enum RecoveryError {
     /// The log does not open.
     #[error("the log does not open: {0}")]
     Log(#[from] posthaste_storage::log::LogError),
@@ -101,7 +101,8 @@ pub(crate) fn recover(
     let reader = log.reader();
     let ledger = open_ledger(&settings.folders.ledger, settings.ledger, &reader, clock)?;
     let catalog = open_catalog(&settings.folders.catalog, &reader, clock)?;
-    let mut replay = Replay { reader: &reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new() };
+    let mut replay =
+        Replay { reader: &reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new() };
     replay.run()?;
     let Replay { ledger, catalog, fresh, .. } = replay;
     let event_ids = recall_event_ids(&reader, settings.event_ids_max)?;
@@ -234,8 +235,10 @@ impl Replay<'_> {
 
     fn write_changes(&mut self, up_to: Position) -> Result<(), RecoveryError> {
         let changes = std::mem::take(&mut self.changes);
-        let changes: Vec<CatalogChange<'_>> =
-            changes.iter().map(|(key, value, at)| CatalogChange { key, value: value.as_deref(), at: *at }).collect();
+        let changes: Vec<CatalogChange<'_>> = changes
+            .iter()
+            .map(|(key, value, at)| CatalogChange { key, value: value.as_deref(), at: *at })
+            .collect();
         if !changes.is_empty() {
             self.catalog.apply(&changes, up_to)?;
         }
@@ -284,7 +287,8 @@ impl Replay<'_> {
     /// All of a message ended; the message itself says which deliveries it had.
     fn taken_back(&mut self, message: EntryId, at: Position) -> Result<(), RecoveryError> {
         let Some((_, owned)) = self.reader.message(message)? else { return Ok(()) };
-        let endpoints: Vec<u64> = owned.record().message().into_iter().flat_map(|m| m.endpoints.iter()).collect();
+        let endpoints: Vec<u64> =
+            owned.record().message().into_iter().flat_map(|m| m.endpoints.iter()).collect();
         for endpoint in endpoints {
             self.update(message, endpoint, at, Standing::Settled);
         }

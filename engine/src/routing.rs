@@ -41,7 +41,7 @@ pub struct Interest<'a> {
 
 /// One wish for event types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pattern<'a> {
+pub(crate) enum Pattern<'a> {
     /// This event type.
     Exact(&'a str),
     /// Event types that begin with this and a dot.
@@ -50,24 +50,14 @@ pub enum Pattern<'a> {
 
 impl<'a> Pattern<'a> {
     /// `call.*` is a prefix, everything else exact.
-    pub fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         text.strip_suffix(PREFIX_MARK).map_or(Self::Exact(text), Self::Prefix)
-    }
-
-    /// Whether an event type is wanted.
-    pub fn matches(self, event_type: &str) -> bool {
-        match self {
-            Self::Exact(name) => name == event_type,
-            Self::Prefix(prefix) => {
-                event_type.strip_prefix(prefix).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
-            }
-        }
     }
 }
 
 /// The lists of one application. Cheap to copy: copies share what has not changed.
 #[derive(Debug, Clone, Default)]
-pub struct AppRoutes {
+pub(crate) struct AppRoutes {
     /// Endpoints that listen to all channels.
     any_channel: ByEventType,
     by_channel: Index<ByEventType>,
@@ -82,17 +72,17 @@ struct ByEventType {
 
 impl AppRoutes {
     /// Sorts an endpoint into its lists; it must not be in any.
-    pub fn insert(&mut self, id: EndpointId, interest: Interest<'_>) {
+    pub(crate) fn insert(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.insert(id));
     }
 
     /// Takes an endpoint out of its lists; `interest` is what it was inserted with.
-    pub fn remove(&mut self, id: EndpointId, interest: Interest<'_>) {
+    pub(crate) fn remove(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.remove(id));
     }
 
     /// The endpoints that a message goes to, each once. Allocates the result and nothing else.
-    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
+    pub(crate) fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
         let mut routed = Routed::default();
         self.any_channel.collect(event_type, &mut routed);
         if !self.by_channel.is_empty() {

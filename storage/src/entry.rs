@@ -124,7 +124,10 @@ mod tests {
         let first = EntryId::MIN.following(1_000);
         let second = first.following(999);
         let third = second.following(1_001);
-        assert_eq!((first.to_string(), second.to_string(), third.to_string()), ("1000-0".into(), "1000-1".into(), "1001-0".into()));
+        assert_eq!(
+            (first.to_string(), second.to_string(), third.to_string()),
+            ("1000-0".into(), "1000-1".into(), "1001-0".into())
+        );
     }
 
     #[test]

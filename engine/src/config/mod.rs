@@ -239,7 +239,9 @@ impl<'de> Deserialize<'de> for ShardCount {
             Form::Text(text) if text == "auto" => Ok(Self(None)),
             Form::Text(text) => {
                 let count = text.parse().map_err(|_| {
-                    serde::de::Error::custom(format!("'{text}' is neither \"auto\" nor a number from 1 to 64"))
+                    serde::de::Error::custom(format!(
+                        "'{text}' is neither \"auto\" nor a number from 1 to 64"
+                    ))
                 })?;
                 Ok(Self(Some(count)))
             }
@@ -299,9 +301,9 @@ impl Config {
                 override_from_env(&mut table, &name, key, &value)?;
             }
         }
-        let config: Self = Value::Table(table)
-            .try_into()
-            .map_err(|error: toml::de::Error| ConfigError::Type { message: error.to_string().trim().into() })?;
+        let config: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+            ConfigError::Type { message: error.to_string().trim().into() }
+        })?;
         ranges::check(&config)?;
         Ok(config)
     }
@@ -408,13 +410,19 @@ mod tests {
 
     #[test]
     fn unknown_keys_are_refused_by_name() {
-        assert_eq!(refusal("[ingest]\nlisten_on = 'x'"), "own.toml: there is no setting 'ingest.listen_on'; did you mean 'listen'?");
+        assert_eq!(
+            refusal("[ingest]\nlisten_on = 'x'"),
+            "own.toml: there is no setting 'ingest.listen_on'; did you mean 'listen'?"
+        );
         assert_eq!(refusal("[nothing]\nx = 1"), "own.toml: there is no setting 'nothing'");
     }
 
     #[test]
     fn wrong_values_are_refused_with_key_and_rule() {
-        assert_eq!(refusal("[shards]\nin_flight_max = 0"), "shards.in_flight_max = 0: must be from 1 to 100000");
+        assert_eq!(
+            refusal("[shards]\nin_flight_max = 0"),
+            "shards.in_flight_max = 0: must be from 1 to 100000"
+        );
         assert!(refusal("[shards]\ncount = 'many'").contains("'many' is neither"));
         assert!(refusal("[delivery]\ntimeout_total = '5 parsecs'").contains("5 parsecs"));
         assert!(refusal("[ingest]\nlisten = '0.0.0.0:7480'").starts_with("ingest.listen = 0.0.0.0:7480"));

@@ -47,7 +47,7 @@ impl Size {
     }
 
     /// Bytes, as a length in memory.
-    pub fn len(self) -> usize {
+    pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
     }
 }
@@ -62,9 +62,7 @@ impl FromStr for Size {
             let (_, scale) = SIZE_UNITS.into_iter().find(|(name, _)| *name == unit)?;
             number.parse::<u64>().ok()?.checked_mul(scale)
         };
-        parse()
-            .map(Self)
-            .ok_or_else(|| format!("'{text}' is not a size such as 512B, 64KiB, 1MiB or 20GiB"))
+        parse().map(Self).ok_or_else(|| format!("'{text}' is not a size such as 512B, 64KiB, 1MiB or 20GiB"))
     }
 }
 
@@ -76,7 +74,8 @@ impl fmt::Display for Span {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let exact = SIZE_UNITS.into_iter().find(|(_, scale)| self.0 >= *scale && self.0.is_multiple_of(*scale));
+        let exact =
+            SIZE_UNITS.into_iter().find(|(_, scale)| self.0 >= *scale && self.0.is_multiple_of(*scale));
         let (name, scale) = exact.unwrap_or(("B", 1));
         write!(f, "{}{name}", self.0 / scale)
     }
@@ -122,7 +121,9 @@ mod tests {
 
     #[test]
     fn other_forms_are_refused() {
-        for text in ["", "5", "s", "5 s", "-5s", "5.5s", "5S", "99999999999999999999s", "18446744073709551615d"] {
+        for text in
+            ["", "5", "s", "5 s", "-5s", "5.5s", "5S", "99999999999999999999s", "18446744073709551615d"]
+        {
             assert!(text.parse::<DurationText>().is_err(), "{text}");
         }
         for text in ["", "5", "5mb", "1e3B", "99999999TiB9", "18446744073709551615TiB"] {

@@ -118,10 +118,14 @@ impl Outcome {
             | Self::RequestInvalid
             | Self::Withdrawn
             | Self::AddressForbidden => Blame::Nobody,
-            Self::BadStatus { .. } | Self::Redirect { .. } | Self::RetryAfter { .. } | Self::Gone => Blame::Url,
+            Self::BadStatus { .. } | Self::Redirect { .. } | Self::RetryAfter { .. } | Self::Gone => {
+                Blame::Url
+            }
             // The receiver accepted the request and then was silent or broke off: one slow handler behind a
             // shared host must not lock out its neighbours.
-            Self::TimedOut(Phase::FirstByte | Phase::Total) | Self::ConnectionLost | Self::ProtocolError => Blame::Url,
+            Self::TimedOut(Phase::FirstByte | Phase::Total) | Self::ConnectionLost | Self::ProtocolError => {
+                Blame::Url
+            }
             Self::TimedOut(Phase::Dns | Phase::Connect | Phase::Tls)
             | Self::DnsFailed
             | Self::ConnectFailed

@@ -59,9 +59,10 @@ pub struct DemoOptions {
 /// Runs the demo. `Ok(true)` if every acknowledged message is accounted for.
 pub fn run(options: &DemoOptions) -> anyhow::Result<bool> {
     let temporary = options.folder.is_none();
-    let folder = options.folder.clone().unwrap_or_else(|| {
-        std::env::temp_dir().join(format!("posthaste-demo-{}", std::process::id()))
-    });
+    let folder = options
+        .folder
+        .clone()
+        .unwrap_or_else(|| std::env::temp_dir().join(format!("posthaste-demo-{}", std::process::id())));
     anyhow::ensure!(!folder.exists(), "{} exists; the demo wants a fresh folder", folder.display());
     let config = demo_config(&folder)?;
     let engine = Engine::start(&config)?;
@@ -227,7 +228,9 @@ impl<'e> Demo<'e> {
     fn conclude(&self, took: Duration, published_in: Duration) -> bool {
         let tally = self.tally.lock();
         say("\n");
-        say("endpoint  what it does                     acknowledged delivered exhausted  attempts  refused  requests seen");
+        say(
+            "endpoint  what it does                     acknowledged delivered exhausted  attempts  refused  requests seen",
+        );
         for (index, receiver) in self.receivers.iter().enumerate() {
             let one = tally.endpoints.get(&index).cloned().unwrap_or_default();
             say(&format!(

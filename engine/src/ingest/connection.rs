@@ -16,10 +16,10 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
-use super::Ingest;
 use crate::publish::{self, NewMessage, PublishError};
 
 /// Replies that may wait to be written; each is a batch at most.
@@ -46,8 +46,7 @@ pub(super) async fn serve(
     let (replies, queue) = mpsc::channel(REPLIES_MAX);
     let gone = Arc::new(Notify::new());
     let waiting = Arc::new(AtomicBool::new(false));
-    let writing =
-        tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
+    let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
     let authenticated = ingest.password.is_empty();
     let limits = if authenticated { ingest.frame_limits() } else { Limits::before_auth() };
     let connection = Connection {
@@ -136,7 +135,11 @@ impl Connection<'_> {
             }
             if self.authenticated != decoder.limits().authenticated {
                 let ingest = self.ingest;
-                decoder.set_limits(if self.authenticated { ingest.frame_limits() } else { Limits::before_auth() });
+                decoder.set_limits(if self.authenticated {
+                    ingest.frame_limits()
+                } else {
+                    Limits::before_auth()
+                });
             }
         }
     }

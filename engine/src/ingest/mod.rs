@@ -91,7 +91,8 @@ fn accept(ingest: &Arc<Ingest>, mut socket: TcpStream, peer: SocketAddr, stop: w
     if ingest.connected.load(Ordering::Relaxed) >= ingest.connections_max {
         tokio::spawn(async move {
             // The client may be gone already; it was not going to be served either way.
-            let _ = socket.write_all(b"-ERR max number of clients reached (ingest.connections_max)\r\n").await;
+            let _ =
+                socket.write_all(b"-ERR max number of clients reached (ingest.connections_max)\r\n").await;
         });
         return;
     }

@@ -104,7 +104,8 @@ impl Query {
             Self::Messages { application, start, end, count, newest_first } => {
                 let ingest = ingest.clone();
                 let range = (start, end);
-                blocking(move || read_messages(&ingest, application, range, count, newest_first, version)).await
+                blocking(move || read_messages(&ingest, application, range, count, newest_first, version))
+                    .await
             }
             Self::Count { application } => {
                 let messages = ingest.reader.messages_of(application.as_u64());
@@ -246,7 +247,8 @@ fn read_messages(
         let from = reader.seek(end.next())?;
         reader.scan_back_application(application, from, |_, record| take(record))?;
     } else {
-        reader.replay_application(application, reader.seek(start)?, reader.end(), |_, record| take(record))?;
+        reader
+            .replay_application(application, reader.seek(start)?, reader.end(), |_, record| take(record))?;
     }
     let mut answer = BytesMut::with_capacity(entries.len() + 16);
     Encoder::new(&mut answer, version).array(found);

@@ -89,9 +89,18 @@ fn a_million_endpoints_that_want_something_else_are_not_looked_at() {
     assert_eq!(routes.route("common", &[] as &[&str]).len(), 999_999);
 }
 
+fn matches(pattern: &str, event_type: &str) -> bool {
+    match Pattern::of(pattern) {
+        Pattern::Exact(name) => name == event_type,
+        Pattern::Prefix(prefix) => {
+            event_type.strip_prefix(prefix).is_some_and(|rest| rest.len() > 1 && rest.starts_with('.'))
+        }
+    }
+}
+
 /// The rules, asked of one endpoint, as slowly and clearly as can be.
 fn wants(event_types: &Wishes, own: &Wishes, event_type: &str, channels: &[String]) -> bool {
-    event_types.as_ref().is_none_or(|all| all.iter().any(|text| Pattern::of(text).matches(event_type)))
+    event_types.as_ref().is_none_or(|all| all.iter().any(|text| matches(text, event_type)))
         && own.as_ref().is_none_or(|own| channels.iter().any(|channel| own.contains(channel)))
 }
 

@@ -1,7 +1,7 @@
 //! The inbox of a shard: other threads put batches in, the shard takes all at once.
 //!
 //! A mutex around a vector, held for the time of a few moves, and one wake-up per batch. Putting never
-//! blocks: what bounds the inbox is that publishers are held back while it is long (`len`), and that
+//! blocks: what bounds the inbox is that publishers are held back while it is long (`waiting`), and that
 //! everything else comes in answer to the shard's own, bounded, work.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Inbox<T> {
+pub(crate) struct Inbox<T> {
     waiting: Mutex<Vec<T>>,
     len: AtomicUsize,
     arrived: Notify,
@@ -25,12 +25,12 @@ impl<T> Default for Inbox<T> {
 
 impl<T> Inbox<T> {
     /// Puts one in.
-    pub fn put(&self, item: T) {
+    pub(crate) fn put(&self, item: T) {
         self.put_all(std::iter::once(item));
     }
 
     /// Puts a batch in and wakes the shard once.
-    pub fn put_all(&self, items: impl IntoIterator<Item = T>) {
+    pub(crate) fn put_all(&self, items: impl IntoIterator<Item = T>) {
         let mut waiting = self.waiting.lock();
         waiting.extend(items);
         self.len.store(waiting.len(), Ordering::Relaxed);
@@ -39,7 +39,7 @@ impl<T> Inbox<T> {
     }
 
     /// Takes everything, into `taken`, which must be empty; its allocation is left for the next batch.
-    pub fn take(&self, taken: &mut Vec<T>) {
+    pub(crate) fn take(&self, taken: &mut Vec<T>) {
         debug_assert!(taken.is_empty());
         let mut waiting = self.waiting.lock();
         std::mem::swap(&mut *waiting, taken);
@@ -47,22 +47,17 @@ impl<T> Inbox<T> {
     }
 
     /// Wakes the shard without putting anything in.
-    pub fn wake(&self) {
+    pub(crate) fn wake(&self) {
         self.arrived.notify_one();
     }
 
     /// How many wait (a moment ago).
-    pub fn len(&self) -> usize {
+    pub(crate) fn waiting(&self) -> usize {
         self.len.load(Ordering::Relaxed)
     }
 
-    /// Whether none waits (a moment ago).
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Ends when something was put in since the last call, or the shard was woken.
-    pub async fn arrived(&self) {
+    pub(crate) async fn arrived(&self) {
         self.arrived.notified().await;
     }
 }

@@ -8,7 +8,7 @@ mod places;
 mod thread;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use posthaste_storage::Position;
 
@@ -17,8 +17,8 @@ use crate::core::shard::{EndpointSettings, Gone, Incoming};
 use crate::core::tick::Tick;
 use crate::delivery::Target;
 use crate::message::Message;
-pub use inbox::Inbox;
-pub use places::Places;
+pub(crate) use inbox::Inbox;
+pub(crate) use places::Places;
 pub(crate) use thread::{ShardThread, spawn};
 
 /// Deliveries in an inbox beyond which publishers are held back.
@@ -49,11 +49,13 @@ struct Front {
     inbox: Inbox<ToShard>,
     /// Reports handed to the writer and not stored yet.
     unstored: AtomicUsize,
+    /// Whether the shard waits for some of them to be stored.
+    held_back: AtomicBool,
 }
 
 /// All shards, as others see them.
 #[derive(Debug)]
-pub struct Shards {
+pub(crate) struct Shards {
     fronts: Vec<Front>,
     /// Which endpoint is made by which shard.
     pub places: Places,
@@ -86,7 +88,7 @@ impl Shards {
 
     /// Whether so much waits for the shards that publishers should wait too.
     pub(crate) fn is_pressed(&self) -> bool {
-        self.fronts.iter().any(|front| front.inbox.len() > INBOX_PRESSURE)
+        self.fronts.iter().any(|front| front.inbox.waiting() > INBOX_PRESSURE)
     }
 
     /// Empty batches, one for each shard.
@@ -138,8 +140,8 @@ impl Shards {
             if *count == 0 {
                 continue;
             }
-            let before = front.unstored.fetch_sub(*count, Ordering::AcqRel);
-            if before >= thread::UNSTORED_MAX {
+            front.unstored.fetch_sub(*count, Ordering::SeqCst);
+            if front.held_back.swap(false, Ordering::SeqCst) {
                 front.inbox.wake();
             }
         }

@@ -9,7 +9,7 @@ use crate::core::ids::EndpointId;
 
 /// See the head of this file.
 #[derive(Debug)]
-pub struct Places {
+pub(crate) struct Places {
     shards: usize,
     by_endpoint: HashMap<EndpointId, u32>,
 }

@@ -19,9 +19,9 @@ use tokio::task::{LocalSet, spawn_blocking, spawn_local};
 
 use super::{Shards, ToShard};
 use crate::clock::{Clock, unix_secs};
+use crate::core::health::HealthChange;
 use crate::core::ids::{EndpointId, MessageId};
 use crate::core::outcome::Outcome;
-use crate::core::health::HealthChange;
 use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
 use crate::message::Message;
@@ -162,8 +162,7 @@ impl Running {
 
     /// Does what the core asks for, unless the writer is too far behind to record it.
     fn act(&mut self) {
-        let unstored = self.front().unstored.load(Ordering::Acquire);
-        while self.stop_at.is_none() && unstored + self.reports.len() < UNSTORED_MAX {
+        while self.stop_at.is_none() && !self.is_held_back() {
             let Some(action) = self.core.poll_action() else { return };
             self.do_action(action);
         }
@@ -171,6 +170,18 @@ impl Running {
         while let Some(action) = self.core.poll_happened() {
             self.do_action(action);
         }
+    }
+
+    /// Whether too much is not stored yet. Said before it is looked at again, so that the writer, who wakes
+    /// those who said so, cannot slip in between.
+    fn is_held_back(&self) -> bool {
+        let front = self.front();
+        let too_much = || front.unstored.load(Ordering::SeqCst) + self.reports.len() >= UNSTORED_MAX;
+        if !too_much() {
+            return false;
+        }
+        front.held_back.store(true, Ordering::SeqCst);
+        too_much()
     }
 
     fn do_action(&mut self, action: Action<Arc<Message>, Report>) {
@@ -207,7 +218,7 @@ impl Running {
             return;
         }
         let events = std::mem::take(&mut self.reports);
-        self.front().unstored.fetch_add(events.len(), Ordering::AcqRel);
+        self.front().unstored.fetch_add(events.len(), Ordering::SeqCst);
         self.shard.writer.send(Job::Report { shard: self.shard.number, events });
     }
 
@@ -216,8 +227,12 @@ impl Running {
         let finish = self.finish.clone();
         let target = match self.targets.get(&key.endpoint) {
             Some(Ok(target)) => target.clone(),
-            Some(Err(why)) => return finish.put(token, Report::unsent(Outcome::RequestInvalid, why.to_string())),
-            None => return finish.put(token, Report::unsent(Outcome::RequestInvalid, "the endpoint is gone")),
+            Some(Err(why)) => {
+                return finish.put(token, Report::unsent(Outcome::RequestInvalid, why.to_string()));
+            }
+            None => {
+                return finish.put(token, Report::unsent(Outcome::RequestInvalid, "the endpoint is gone"));
+            }
         };
         let (sender, reader) = (self.sender.clone(), self.shard.reader.clone());
         spawn_local(async move {
@@ -239,6 +254,8 @@ impl Running {
     async fn sleep(&mut self, housekeeping: &mut tokio::time::Interval) {
         let wakeup = match self.stop_at {
             Some(stop_at) => Some(stop_at),
+            // The writer wakes a shard that is held back; until then it can do nothing about what is due.
+            None if self.is_held_back() => None,
             None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at).into()),
         };
         let wakeup = async {
@@ -284,7 +301,8 @@ impl Finish {
 async fn read_back(reader: LogReader, id: MessageId, at: Position) -> Result<Arc<Message>, String> {
     let read = move || match reader.record_at(at) {
         Ok(Some(owned)) => match owned.record() {
-            Record::Message(found) | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
+            Record::Message(found)
+            | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
                 if found.id == id.0 =>
             {
                 Ok(Message::new(id, found.content_type, found.payload))

@@ -13,42 +13,45 @@
 //!
 //! Not here: what a record looks like (`posthaste_storage`), and what is done with the ledger (`keeper`).
 
+mod carry;
 mod event_ids;
 mod fresh;
 mod retention;
 mod stage;
 mod tell;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
+use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
 use tokio::sync::oneshot;
 
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::clock::Clock;
-use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::delivery::DeliveryState;
+use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Incoming, Parked, Settled};
 use crate::delivery::Ended as Report;
 use crate::keeper::{KeeperProgress, LedgerBatch, LedgerUpdate};
+use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::{Admitted, PublishError};
-use crate::message::Message;
 use crate::shard::{ShardBatches, Shards};
 pub(crate) use event_ids::{EventIds, Known};
 use fresh::Fresh;
 
 /// Answers to a batch of publishes, in its order.
-pub type PublishReply = oneshot::Sender<Vec<Result<MessageId, PublishError>>>;
+pub(crate) type PublishReply = oneshot::Sender<Vec<Result<MessageId, PublishError>>>;
 
 /// What came of deliveries, as a shard reports it.
 #[derive(Debug)]
-pub enum Event {
+pub(crate) enum Event {
     /// An attempt ended, or was refused.
     Ended(Box<AttemptEnded<Report>>),
     /// The ledger takes a delivery.
@@ -59,7 +62,7 @@ pub enum Event {
 
 /// What the writer is asked to do.
 #[derive(Debug)]
-pub enum Job {
+pub(crate) enum Job {
     /// Store these messages and hand out their deliveries.
     Publish {
         /// The messages, checked and routed.
@@ -85,13 +88,15 @@ pub enum Job {
     Settle(Vec<Settled>),
     /// Store that a message is taken back.
     Cancel(Cancel),
+    /// Write the messages of these deliveries again, so that their segments can be removed.
+    Carry(Vec<Pending>),
     /// Store everything handed over before, and end.
     Stop,
 }
 
 /// Takes a message back: what is pending of it ends as cancelled.
 #[derive(Debug)]
-pub struct Cancel {
+pub(crate) struct Cancel {
     /// Whose message it is.
     pub application: ApplicationId,
     /// Which message.
@@ -106,24 +111,24 @@ pub struct Cancel {
 /// a shard holds back new attempts while too many of its reports are not stored yet, and the API makes one
 /// change at a time.
 #[derive(Debug, Clone)]
-pub struct WriterHandle(Sender<Job>);
+pub(crate) struct WriterHandle(Sender<Job>);
 
 impl WriterHandle {
     /// Hands a job over. `false` when the writer has ended.
-    pub fn send(&self, job: Job) -> bool {
+    pub(crate) fn send(&self, job: Job) -> bool {
         self.0.send(job).is_ok()
     }
 }
 
 /// A queue for jobs, made before the writer so that others can hold its handle.
-pub fn queue() -> (WriterHandle, Receiver<Job>) {
+pub(crate) fn queue() -> (WriterHandle, Receiver<Job>) {
     let (sender, receiver) = crossbeam_channel::unbounded();
     (WriterHandle(sender), receiver)
 }
 
 /// What bounds the writer.
 #[derive(Debug, Clone)]
-pub struct WriterSettings {
+pub(crate) struct WriterSettings {
     /// Free space below which publishers are refused.
     pub reserve_bytes: u64,
     /// Age beyond which segments are removed.
@@ -134,6 +139,8 @@ pub struct WriterSettings {
     pub replay_bytes_max: u64,
     /// Size of a segment.
     pub segment_bytes: u64,
+    /// How far ahead deliveries are held by the shards.
+    pub horizon: Duration,
 }
 
 /// Bytes gathered into one block before it is committed.
@@ -144,7 +151,7 @@ const HOUSEKEEPING: Duration = Duration::from_millis(500);
 const SPACE_CHECK: Duration = Duration::from_millis(100);
 
 /// Everything the writer works with.
-pub struct Writer {
+pub(crate) struct Writer {
     pub(crate) log: Log,
     pub(crate) catalog: CatalogStore,
     pub(crate) jobs: Receiver<Job>,
@@ -171,8 +178,9 @@ pub(crate) struct State {
     space_checked: Option<Instant>,
     housekept: Option<Instant>,
     remembered_before: Position,
-    /// Whether the keeper is to be asked which segments are still needed.
-    survey: bool,
+    /// Set when the keeper is to be asked which segments are still needed.
+    survey: Option<u32>,
+    cancelled_since_survey: HashSet<MessageId>,
     surveyed: Option<Instant>,
     stopping: bool,
 }
@@ -212,6 +220,7 @@ struct Block {
     publishes: Vec<stage::StagedPublish>,
     changes: Vec<stage::StagedChange>,
     cancels: Vec<Cancel>,
+    carried: Vec<carry::StagedCarry>,
     events: Vec<stage::StagedEvent>,
 }
 
@@ -220,13 +229,14 @@ impl Block {
         self.publishes.is_empty()
             && self.changes.is_empty()
             && self.cancels.is_empty()
+            && self.carried.is_empty()
             && self.events.is_empty()
     }
 }
 
 impl Writer {
     /// Works until told to stop. Returns the log and the catalog, everything stored.
-    pub fn run(mut self) -> (Log, CatalogStore) {
+    pub(crate) fn run(mut self) -> (Log, CatalogStore) {
         while !self.state.stopping {
             let mut block = Block::default();
             let wait = if self.state.held.is_empty() { HOUSEKEEPING } else { SPACE_CHECK };
@@ -283,7 +293,7 @@ impl Writer {
         self.state.full = true;
         self.metrics.disk_full.set(1);
         self.log.discard_pending();
-        let events = self.refuse(block, &PublishError::Full, &CommitError::Full);
+        let events = self.refuse(block, &PublishError::Full, CommitError::Full);
         self.state.held.splice(0..0, events);
     }
 
@@ -295,7 +305,7 @@ impl Writer {
         self.metrics.poisoned.set(1);
         // Reports are lost with the log: their attempts may be repeated after the restart, under the same
         // message id. Shards stop by themselves once too many of their reports have not been stored.
-        drop(self.refuse(block, &PublishError::LogPoisoned, &CommitError::Poisoned));
+        drop(self.refuse(block, &PublishError::LogPoisoned, CommitError::Poisoned));
     }
 
     fn check_space(&mut self) {
@@ -350,8 +360,8 @@ impl Writer {
     /// Beyond the configured amount they are handed to the ledger.
     fn bound_replay(&mut self) {
         let (oldest, end) = (self.low_water(), self.log.end());
-        let bytes = u64::from(end.segment - oldest.segment) * self.settings.segment_bytes
-            + u64::from(end.offset);
+        let bytes =
+            u64::from(end.segment - oldest.segment) * self.settings.segment_bytes + u64::from(end.offset);
         // Asking again before the oldest has moved past what was asked for last would change nothing.
         if bytes > self.settings.replay_bytes_max && self.state.remembered_before <= oldest {
             self.state.remembered_before = end;

@@ -1,8 +1,8 @@
 //! Retention: the oldest segment goes when it is too old or the log too large, and nobody needs it.
 //!
 //! Needed is a segment that holds the message of a pending delivery (the ledger knows, and the list of fresh
-//! messages), or the only copy of a catalog entry (which is then written again, at the end of the log).
-//! One segment at a time, whole, by unlinking it.
+//! messages), or the only copy of a catalog entry. What is needed for long is carried forward: written again at
+//! the end of the log. Segments go one at a time, whole, by unlinking them.
 
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,10 @@ impl Writer {
             return;
         }
         let segment = oldest.number;
-        if self.low_water().segment <= segment || !self.is_unneeded_by_ledger(segment) {
+        let surplus =
+            bytes.saturating_sub(self.settings.retention_bytes) / self.settings.segment_bytes.max(1);
+        let in_the_way = segment + u32::try_from(surplus).unwrap_or(u32::MAX - segment);
+        if self.low_water().segment <= segment || !self.is_unneeded_by_ledger(segment, in_the_way) {
             return;
         }
         match self.carry_catalog(segment) {
@@ -39,7 +42,7 @@ impl Writer {
     }
 
     /// Whether the last survey says so; if it does not, perhaps another is asked for.
-    fn is_unneeded_by_ledger(&mut self, segment: u32) -> bool {
+    fn is_unneeded_by_ledger(&mut self, segment: u32, in_the_way: u32) -> bool {
         // The survey counts the ledger and the fresh messages of its time; what is published later lies in later
         // segments. So its answer holds for every segment before its end, for ever.
         let surveyed = self.keeper_progress.surveyed_at().segment > segment;
@@ -48,7 +51,8 @@ impl Writer {
         }
         if self.state.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY) {
             self.state.surveyed = Some(Instant::now());
-            self.state.survey = true;
+            self.state.survey = Some(in_the_way);
+            self.state.cancelled_since_survey.clear();
         }
         false
     }
@@ -57,7 +61,8 @@ impl Writer {
     fn carry_catalog(&mut self, segment: u32) -> Result<bool, CatalogError> {
         let after = Position { segment: segment + 1, offset: 0 };
         let entries = self.catalog.entries_before(after, None).take(CARRIED_MAX);
-        let changes = entries.map(|entry| entry.map(|entry| Change { key: entry.key, value: Some(entry.value) }));
+        let changes =
+            entries.map(|entry| entry.map(|entry| Change { key: entry.key, value: Some(entry.value) }));
         let changes = changes.collect::<Result<Vec<_>, _>>()?;
         if changes.is_empty() {
             // Removals in this segment must not come back with an older copy.

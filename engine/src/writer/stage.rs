@@ -58,6 +58,7 @@ impl Writer {
                 settled.into_iter().for_each(|one| self.stage_event(None, Event::Settled(one), block));
             }
             Job::Cancel(cancel) => self.stage_cancel(cancel, block),
+            Job::Carry(pending) => self.stage_carried(pending, block),
             Job::Stop => self.state.stopping = true,
         }
     }
@@ -82,7 +83,8 @@ impl Writer {
         message: Admitted,
         stored: &mut Vec<Stored>,
     ) -> Result<MessageId, PublishError> {
-        let key = message.event_id.as_deref().map(|event_id| event_hash(message.application.as_u64(), event_id));
+        let key =
+            message.event_id.as_deref().map(|event_id| event_hash(message.application.as_u64(), event_id));
         if let Some(first) = key.and_then(|key| self.event_ids.find(key)) {
             let first_id = MessageId(first.message);
             if first.digest == message.digest {
@@ -184,6 +186,7 @@ impl Writer {
             let _ = cancel.reply.send(Err(CommitError::Poisoned));
             return;
         }
+        self.state.cancelled_since_survey.insert(cancel.message);
         block.cancels.push(cancel);
     }
 
@@ -196,7 +199,7 @@ impl Writer {
         &mut self,
         block: Block,
         publish: &PublishError,
-        change: &CommitError,
+        change: CommitError,
     ) -> Vec<(Option<usize>, Event)> {
         let new_ids = block.publishes.iter().flat_map(|staged| &staged.stored).map(|stored| stored.id);
         let first_lost = new_ids.min().unwrap_or(EntryId::MAX);
@@ -205,10 +208,10 @@ impl Writer {
         }
         // Nobody waits for some of these answers any more; then there is nobody to tell.
         for reply in block.changes.into_iter().filter_map(|staged| staged.reply) {
-            let _ = reply.send(Err(change.clone()));
+            let _ = reply.send(Err(change));
         }
         for cancel in block.cancels {
-            let _ = cancel.reply.send(Err(change.clone()));
+            let _ = cancel.reply.send(Err(change));
         }
         block.events.into_iter().map(|staged| (staged.shard, staged.event)).collect()
     }

@@ -7,6 +7,7 @@ use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogChange;
 use posthaste_storage::ledger::{Standing, Update};
 
+use super::carry::StagedCarry;
 use super::stage::{StagedChange, StagedEvent, StagedPublish, Stored};
 use super::{Block, Cancel, Event, Writer};
 use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
@@ -30,7 +31,8 @@ impl Writer {
             self.tell_change(change);
         }
         let cancelled = block.cancels.into_iter().map(|cancel| self.tell_cancel(cancel)).collect::<Vec<_>>();
-        let updates = self.tell_events(block.events);
+        let mut updates = self.tell_events(block.events);
+        updates.extend(block.carried.into_iter().flat_map(StagedCarry::updates));
         if !updates.is_empty() || !cancelled.is_empty() {
             self.send_to_keeper(updates, cancelled);
         }

@@ -19,9 +19,9 @@ use super::index::SegmentSummary;
 use super::layout::{Begins, Frame, begins, record_span};
 use super::limits::{GUESS_BYTES, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES};
 use super::segment::{Segment, Shared};
-use crate::{EntryId, Position};
 use crate::disk::DiskFile;
 use crate::record::{DecodeError, OwnedRecord};
+use crate::{EntryId, Position};
 
 /// Reads committed records. Clones are cheap and may be used by any thread; a reader outlives the log.
 #[derive(Clone)]

@@ -31,7 +31,8 @@ impl Api {
         let socket = TcpStream::connect(self.address).await.expect("the API accepts");
         let (mut sender, connection) = http1::handshake(TokioIo::new(socket)).await.expect("HTTP/1.1");
         tokio::spawn(connection);
-        let mut request = Request::builder().method(method).uri(path).header("host", self.address.to_string());
+        let mut request =
+            Request::builder().method(method).uri(path).header("host", self.address.to_string());
         if let Some(token) = self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -79,8 +79,18 @@ impl Receiver {
     /// A receiver that decides with each request, told the request and how many it had with that id before.
     pub(crate) async fn behaving(manner: impl Fn(&Received, usize) -> Answer + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::serve(listener, Box::new(manner))
+    }
+
+    /// A receiver that answers 204, where nobody has listened so far.
+    pub(crate) async fn listening_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.expect("the port is free");
+        Self::serve(listener, Box::new(|_, _| Answer::Status(204)))
+    }
+
+    fn serve(listener: TcpListener, manner: Manner) -> Self {
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared { manner: Mutex::new(Box::new(manner)), notes: Mutex::default() });
+        let shared = Arc::new(Shared { manner: Mutex::new(manner), notes: Mutex::default() });
         let router = Router::new().fallback(receive).with_state(shared.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self { address, shared }

@@ -26,6 +26,24 @@ impl Resp {
         self.reply().await.expect("a reply")
     }
 
+    /// Many commands at once, written while their replies are read. The replies, in their order.
+    pub(crate) async fn pipeline(&mut self, commands: &[Vec<String>]) -> Vec<Value> {
+        let bytes: Vec<u8> = commands.iter().flat_map(|command| encoded(command)).collect();
+        let (mut reading, mut writing) = self.stream.split();
+        let mut replies = Vec::with_capacity(commands.len());
+        let read = async {
+            while replies.len() < commands.len() {
+                match self.decoder.decode(&mut self.input).expect("RESP") {
+                    Some(reply) => replies.push(reply),
+                    None => assert!(reading.read_buf(&mut self.input).await.expect("a reply") > 0, "closed"),
+                }
+            }
+        };
+        let (written, ()) = tokio::join!(writing.write_all(&bytes), read);
+        written.expect("the other side reads");
+        replies
+    }
+
     /// Publishes, and returns the reply.
     pub(crate) async fn xadd(&mut self, application: &str, event_type: &str, payload: &str) -> Value {
         self.call(&["XADD", &format!("messages:{application}"), "*", "type", event_type, "payload", payload])

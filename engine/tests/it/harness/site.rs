@@ -40,8 +40,8 @@ impl Site {
 
     fn at(temp: TempDir, data: PathBuf, settings: &[(&str, &str)]) -> Self {
         let folder = format!("'{}'", data.display());
-        let all = BASE.iter().chain([&("data.folder", folder.as_str())]).chain(settings);
-        let settings = all.map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let all = BASE.iter().chain(settings).map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let settings = all.chain([("data.folder".to_owned(), folder)]).collect();
         Self { temp, data, settings }
     }
 

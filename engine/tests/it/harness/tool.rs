@@ -58,7 +58,7 @@ fn printed(command: &str, output: &Output) -> String {
 }
 
 /// Python: `$POSTHASTE_PYTHON`, or `python3`.
-pub(crate) fn python() -> Option<Tool> {
+fn python() -> Option<Tool> {
     match std::env::var_os("POSTHASTE_PYTHON") {
         Some(path) => Some(Tool { path: path.into() }),
         None => Tool::find("python3"),

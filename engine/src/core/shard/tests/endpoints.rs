@@ -23,6 +23,13 @@ fn what_is_pending_for_a_removed_endpoint_ends_and_nothing_more_is_sent() {
 }
 
 #[test]
+fn the_queue_of_a_removed_endpoint_leaves_memory_although_the_receiver_asked_for_patience() {
+    let mut world = World::new().endpoint("shop", asks_for(24 * 3_600));
+    world.publish_to("shop", 1).run_for(secs(1)).publish_to("shop", 100).remove("shop", Cancelled);
+    assert_eq!(world.shard.deliveries(), 0);
+}
+
+#[test]
 fn an_attempt_in_flight_to_a_removed_endpoint_may_still_arrive() {
     let mut world = World::new().endpoint("shop", status(204).after(secs(2)));
     world.publish_to("shop", 1).remove("shop", Cancelled).run_to_the_end();

@@ -80,16 +80,21 @@ fn endpoints_with_narrow_windows_take_turns_at_a_host_that_is_full() {
 
 #[test]
 fn newcomers_do_not_overtake_those_who_wait_for_room_at_a_host() {
-    let mut world = with(1_024, 1).endpoint_on("host", "busy", status(204).after(ms(100)));
-    world.publish_to("busy", 100);
-    for name in &NAMES[..4] {
+    let mut world = with(2, 1).endpoint("other", status(204).after(ms(70)));
+    let names: Vec<&'static str> = (0..50).map(|number| &*format!("e{number}").leak()).collect();
+    for name in &names {
         world.add_endpoint("host", name, status(204).after(ms(100)));
+        world.publish_to(name, 1);
+    }
+    world.publish_to("other", 1).run_for(secs(10));
+    // All are known as prompt. Now the other host keeps the shard full, so that there is a line to stand in.
+    world.publish_to("other", 1_000).requests.clear();
+    for name in &names {
         world.publish_to(name, 1).run_for(ms(30));
     }
-    world.run_for(ms(600));
-    for name in &NAMES[..4] {
-        world.expect_standing(name, Delivered, 1);
-    }
+    world.run_for(secs(20));
+    let order = names.iter().map(|name| world.requests_to(name)[0].at);
+    assert!(order.is_sorted(), "first come, first served");
 }
 
 #[test]

@@ -1,0 +1,16 @@
+//! What the documents say about the binary.
+
+const OPERATIONS: &str = include_str!("../../../docs/operations.md");
+const SHIPPED: &str = include_str!("../../src/config.default.toml");
+
+#[test]
+fn the_configuration_in_the_operations_document_is_the_shipped_one() {
+    let blocks: Vec<&str> = OPERATIONS.split("```").skip(1).step_by(2).collect();
+    let block =
+        blocks.iter().find_map(|block| block.strip_prefix("toml\n").filter(|text| text.contains("[data]")));
+    let block = block.expect("docs/operations.md has the shipped configuration in a block of TOML");
+    for (number, (document, shipped)) in block.lines().zip(SHIPPED.lines()).enumerate() {
+        assert_eq!(document, shipped, "line {}", number + 1);
+    }
+    assert_eq!(block, SHIPPED);
+}

@@ -1,0 +1,54 @@
+//! One bad endpoint never slows another. Shown by counts, not by the clock.
+
+use serde_json::json;
+
+use crate::harness::{Answer, Receiver, World};
+
+const MESSAGES: usize = 1_000;
+/// Nothing that hangs is given up before the test is over.
+const TIMEOUT: (&str, &str) = ("delivery.timeout_total", "'5m'");
+const FIRST_BYTE: (&str, &str) = ("delivery.timeout_first_byte", "'5m'");
+const PROBE: (&str, &str) = ("lockout.url.probe_timeout", "'10m'");
+
+#[tokio::test]
+async fn an_endpoint_that_hangs_does_not_slow_one_that_answers() {
+    let receiver = Receiver::answering(Answer::Status(204)).await;
+    // As few attempts in flight as a shard can have: the hanging one must not take them all.
+    let settings =
+        [TIMEOUT, FIRST_BYTE, PROBE, ("shards.count", "1"), ("shards.endpoint_in_flight_max", "16")];
+    let world = World::with(&settings, json!({}), receiver).await;
+    let hanging = Receiver::answering(Answer::Hang).await;
+    world.add_endpoint(json!({}), &hanging).await;
+    world.publish(MESSAGES).await;
+    world.receiver.had(MESSAGES).await;
+    assert!(hanging.count() >= 1);
+    assert!(hanging.count() <= 16, "the window of an endpoint that does not answer stays shut");
+}
+
+#[tokio::test]
+async fn a_hundred_endpoints_that_hang_do_not_stop_one_that_answers() {
+    let receiver = Receiver::answering(Answer::Status(204)).await;
+    let settings = [TIMEOUT, FIRST_BYTE, PROBE, ("shards.count", "1")];
+    let world = World::with(&settings, json!({}), receiver).await;
+    let hanging = Receiver::answering(Answer::Hang).await;
+    for _ in 0..100 {
+        world.add_endpoint(json!({}), &hanging).await;
+    }
+    world.publish(200).await;
+    world.receiver.had(200).await;
+    assert!(hanging.count() >= 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_does_not_slow_one_that_answers() {
+    let receiver = Receiver::answering(Answer::Status(204)).await;
+    let world = World::with(&[], json!({}), receiver).await;
+    let failing = Receiver::answering(Answer::Status(500)).await;
+    world
+        .add_endpoint(json!({ "retryPolicy": "exponential first=50ms factor=1 attempts=100" }), &failing)
+        .await;
+    world.publish(MESSAGES).await;
+    world.receiver.had(MESSAGES).await;
+    assert_eq!(world.receiver.count(), MESSAGES);
+    assert!(failing.count() < MESSAGES, "the lockout spares the failing one the rest");
+}

@@ -1,0 +1,32 @@
+//! What the binary promises as a whole, shown from outside: through the doors that customers have, with real
+//! files, real sockets, real kills, and the programs of others.
+//!
+//! | about | files |
+//! |---|---|
+//! | messages coming in | `publish`, `bad_input`, `bad_frames` |
+//! | what becomes of them | `outcomes`, `retries`, `lockout`, `fairness`, `history` |
+//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | the process | `start`, `documents`, `demo` |
+//! | the programs of others | `counterparts` |
+//!
+//! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
+//! error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
+
+mod bad_frames;
+mod bad_input;
+mod counterparts;
+mod demo;
+mod derived_folders;
+mod disk_full;
+mod documents;
+mod fairness;
+mod harness;
+mod history;
+mod kill;
+mod lockout;
+mod outcomes;
+mod publish;
+mod restart;
+mod retries;
+mod start;
+mod torn_log;
