@@ -7,7 +7,9 @@ use std::path::Path;
 use posthaste_protocol::StreamId;
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Random, Receiver, World, bulk, error_text};
+use crate::harness::{
+    APPLICATION, Answer, EVENT_TYPE, NO_LOCKOUT, Random, Receiver, World, bulk, error_text, steady,
+};
 
 const REBUILT: &str = "rebuilt from the log";
 const MESSAGES: usize = 40;
@@ -15,13 +17,8 @@ const MESSAGES: usize = 40;
 /// A world with pending retries in its ledger, and things in its catalog.
 async fn world() -> (World, Vec<StreamId>) {
     let receiver = Receiver::answering(Answer::Status(500)).await;
-    let settings = [
-        ("ledger.flush_after", "'1s'"),
-        ("lockout.url.consecutive_failures", "255"),
-        ("ledger.horizon", "'10s'"),
-    ];
-    let endpoint = json!({ "retryPolicy": "exponential first=2s factor=1 attempts=100" });
-    let world = World::with(&settings, endpoint, receiver).await;
+    let settings = [&[("ledger.flush_after", "'1s'"), ("ledger.horizon", "'10s'")], &NO_LOCKOUT[..]].concat();
+    let world = World::with(&settings, json!({ "retryPolicy": steady("2s") }), receiver).await;
     let messages = world.publish(MESSAGES).await;
     let id = ["XADD", "messages:acme", "*", "type", EVENT_TYPE, "payload", "{}", "id", "only-once"];
     world.resp().await.call(&id).await;

@@ -10,8 +10,8 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
-    APPLICATION, Answer, EVENT_TYPE, Receiver, Site, World, bulk, error_text, skip, wait_for_async,
-    wait_until,
+    APPLICATION, Answer, EVENT_TYPE, NO_LOCKOUT, Receiver, Site, World, bulk, error_text, skip, steady,
+    wait_for_async, wait_until,
 };
 
 /// A small disk in memory. Unmounted when dropped.
@@ -78,13 +78,9 @@ impl Drop for SmallDisk {
 
 /// A world on the disk, with messages that a receiver does not take yet.
 async fn world(disk: &SmallDisk) -> World {
-    let settings = [
-        ("storage.segment_bytes", "'1MiB'"),
-        ("storage.retention_bytes", "'16MiB'"),
-        ("lockout.url.consecutive_failures", "255"),
-    ];
-    let site = Site::with_data(&disk.path().join("data"), &settings);
-    let endpoint = json!({ "retryPolicy": "exponential first=300ms factor=1 attempts=100" });
+    let small = [("storage.segment_bytes", "'1MiB'"), ("storage.retention_bytes", "'16MiB'")];
+    let site = Site::with_data(&disk.path().join("data"), &[&small, &NO_LOCKOUT[..]].concat());
+    let endpoint = json!({ "retryPolicy": steady("300ms") });
     let world = World::on(site, endpoint, Receiver::answering(Answer::Status(500)).await).await;
     world.publish(100).await;
     world.receiver.had(100).await;

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{Answer, Receiver, World};
+use crate::harness::{Answer, Receiver, World, steady};
 
 const MESSAGES: usize = 1_000;
 /// Nothing that hangs is given up before the test is over.
@@ -44,9 +44,7 @@ async fn an_endpoint_that_fails_does_not_slow_one_that_answers() {
     let receiver = Receiver::answering(Answer::Status(204)).await;
     let world = World::with(&[], json!({}), receiver).await;
     let failing = Receiver::answering(Answer::Status(500)).await;
-    world
-        .add_endpoint(json!({ "retryPolicy": "exponential first=50ms factor=1 attempts=100" }), &failing)
-        .await;
+    world.add_endpoint(json!({ "retryPolicy": steady("50ms") }), &failing).await;
     world.publish(MESSAGES).await;
     world.receiver.had(MESSAGES).await;
     assert_eq!(world.receiver.count(), MESSAGES);

@@ -12,7 +12,8 @@ use serde_json::json;
 use tokio::task::JoinHandle;
 
 use crate::harness::{
-    APPLICATION, Answer, EVENT_TYPE, Follower, Ledger, Random, Received, Receiver, World, wait_until,
+    APPLICATION, Answer, EVENT_TYPE, Follower, Ledger, NO_LOCKOUT, Random, Received, Receiver, World,
+    wait_for_async, wait_until,
 };
 
 const KILLS: usize = 24;
@@ -24,20 +25,15 @@ const SHARDS: usize = 2;
 const IN_FLIGHT_MAX: usize = 64;
 const UNSTORED_MAX: usize = 8_192;
 
-fn settings() -> Vec<(&'static str, &'static str)> {
-    vec![
-        ("shards.count", "2"),
-        ("shards.in_flight_max", "64"),
-        // Small segments and a short memory of the ledger: kills meet rotations and flushes.
-        ("storage.segment_bytes", "'1MiB'"),
-        ("ledger.flush_after", "'1s'"),
-        // Lockouts are shown elsewhere; here every delivery shall arrive.
-        ("lockout.url.consecutive_failures", "255"),
-        ("lockout.url.window_failures_min", "1023"),
-        ("lockout.url.failure_percent", "100"),
-        ("retry.policy", "'exponential first=100ms factor=1 attempts=100'"),
-    ]
-}
+/// Small segments and a short memory of the ledger, so that kills meet rotations and flushes. Every delivery
+/// shall arrive, so nothing is locked out.
+const SETTINGS: [(&str, &str); 5] = [
+    ("shards.count", "2"),
+    ("shards.in_flight_max", "64"),
+    ("storage.segment_bytes", "'1MiB'"),
+    ("ledger.flush_after", "'1s'"),
+    ("retry.policy", "'exponential first=100ms factor=1 max=100ms attempts=100'"),
+];
 
 /// Publishes until told to stop, and notes what was acknowledged.
 struct Load {
@@ -129,7 +125,8 @@ impl AtKill {
 async fn nothing_acknowledged_is_lost_over_many_kills_and_repeats_are_bounded() {
     let mut random = Random::seeded();
     let seed = random.seed;
-    let mut world = World::with(&settings(), json!({}), Receiver::answering(Answer::Status(204)).await).await;
+    let settings = [&SETTINGS, &NO_LOCKOUT[..]].concat();
+    let mut world = World::with(&settings, json!({}), Receiver::answering(Answer::Status(204)).await).await;
     let flaky = flaky().await;
     world.add_endpoint(json!({}), &flaky).await;
     let books = Arc::new(Books::default());
@@ -170,7 +167,7 @@ async fn nothing_acknowledged_is_lost_over_many_kills_and_repeats_are_bounded() 
 /// Waits until nothing is pending: whatever is repeated has been by then.
 async fn settled(world: &World) {
     let api = world.api();
-    crate::harness::wait_for_async("nothing to be pending", async || {
+    wait_for_async("nothing to be pending", async || {
         (api.metric("posthaste_deliveries_pending").await == 0).then_some(())
     })
     .await;

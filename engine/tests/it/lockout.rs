@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_protocol::{OutcomeRecord, StreamId};
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, Follower, Receiver, World, wait_until};
+use crate::harness::{APPLICATION, Answer, Follower, Receiver, World, steady, wait_until};
 
 const FAILURES: usize = 3;
 const WAIT_FIRST: Duration = Duration::from_secs(1);
@@ -95,7 +95,7 @@ async fn attempts_refused_by_a_lockout_are_in_the_history_as_failed_and_use_up_t
 
 #[tokio::test]
 async fn retries_go_on_when_the_lockout_is_over() {
-    let (world, follower) = failing("exponential first=300ms factor=1 attempts=100").await;
+    let (world, follower) = failing(&steady("300ms")).await;
     let messages: Vec<StreamId> = world.publish(20).await;
     wait_until("a lockout", || {
         follower.outcomes().iter().filter(|outcome| outcome.outcome == "url_locked_out").count() >= 20

@@ -5,7 +5,9 @@ use std::time::Duration;
 use posthaste_protocol::client::{Client, NewMessage, Options};
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Follower, Receiver, World, wait_until};
+use crate::harness::{
+    APPLICATION, Answer, EVENT_TYPE, Follower, NO_LOCKOUT, Receiver, World, steady, wait_until,
+};
 
 #[tokio::test]
 async fn a_graceful_end_finishes_what_is_in_flight_and_leaves_nothing_to_repeat() {
@@ -75,9 +77,7 @@ async fn while_it_ends_it_accepts_no_messages() {
 #[tokio::test]
 async fn retries_that_were_pending_are_made_by_the_next_process() {
     let receiver = Receiver::answering(Answer::Status(500)).await;
-    let settings = [("lockout.url.consecutive_failures", "255")];
-    let endpoint = json!({ "retryPolicy": "exponential first=1s factor=1 attempts=60" });
-    let mut world = World::with(&settings, endpoint, receiver).await;
+    let mut world = World::with(&NO_LOCKOUT, json!({ "retryPolicy": steady("1s") }), receiver).await;
     let messages = world.publish(30).await;
     for ending in ["a restart", "a kill"] {
         let before = world.receiver.count();

@@ -6,12 +6,9 @@ use posthaste_protocol::OutcomeRecord;
 use serde_json::json;
 
 use crate::harness::{
-    APPLICATION, Answer, EVENT_TYPE, Received, Receiver, World, wait_for_async, wait_until,
+    APPLICATION, Answer, EVENT_TYPE, NO_LOCKOUT, Received, Receiver, World, steady, wait_for_async,
+    wait_until,
 };
-
-/// A lockout would refuse attempts; none here shall begin one.
-const NO_LOCKOUT: [(&str, &str); 2] =
-    [("lockout.url.consecutive_failures", "255"), ("lockout.url.window_failures_min", "1023")];
 
 async fn world(policy: &str, receiver: Receiver) -> World {
     World::with(&NO_LOCKOUT, json!({ "retryPolicy": policy }), receiver).await
@@ -148,7 +145,7 @@ async fn a_port_where_nobody_listens_is_tried_again_until_somebody_does() {
     drop(nobody);
     let world = World::start().await;
     let endpoint = json!({
-        "url": format!("http://{address}/hook"), "retryPolicy": "exponential first=200ms factor=1 attempts=60",
+        "url": format!("http://{address}/hook"), "retryPolicy": steady("200ms"),
         "eventTypes": [EVENT_TYPE], "channels": ["late"],
     });
     world.api().make_endpoint(APPLICATION, &endpoint).await;

@@ -81,8 +81,8 @@ fn a_configuration_file_that_is_missing_is_named() {
 
 #[test]
 fn a_wrong_environment_variable_is_refused_by_its_name() {
-    let mut serve = Site::new(&[]).serve();
-    let output = serve.env("POSTHASTE_INGEST__PORT", "1").output().expect("it runs");
+    let site = Site::new(&[]);
+    let output = site.serve().env("POSTHASTE_INGEST__PORT", "1").output().expect("it runs");
     assert!(refusal(&output).contains("environment variable POSTHASTE_INGEST__PORT"), "{output:?}");
 }
 

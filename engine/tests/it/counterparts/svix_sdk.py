@@ -38,7 +38,7 @@ assert [one.name for one in svix.event_type.list().data] == ["invoice.paid"]
 endpoint = svix.endpoint.create("acme", EndpointIn(url=url, uid="billing", event_types=["invoice.paid"]))
 assert svix.endpoint.get("acme", "billing").id == endpoint.id
 svix.endpoint.update_headers("acme", "billing", EndpointHeadersIn(headers={"X-Shop": "42"}))
-assert svix.endpoint.get_headers("acme", "billing").headers == {"X-Shop": "42"}
+assert svix.endpoint.get_headers("acme", "billing").headers == {"x-shop": "42"}
 assert svix.endpoint.patch("acme", "billing", EndpointPatch(description="books")).description == "books"
 Webhook(svix.endpoint.get_secret("acme", "billing").key)
 

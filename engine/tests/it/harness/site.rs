@@ -59,7 +59,7 @@ impl Site {
     pub(crate) fn last_segment(&self) -> PathBuf {
         let entries = std::fs::read_dir(self.data.join("log")).expect("the log's folder");
         let paths = entries.map(|entry| entry.expect("an entry").path());
-        let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "log"));
+        let segments = paths.filter(|path| path.extension().is_some_and(|extension| extension == "seg"));
         segments.max().expect("a segment")
     }
 

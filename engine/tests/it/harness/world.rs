@@ -18,6 +18,18 @@ pub(crate) const APPLICATION: &str = "acme";
 /// The event type that every world has.
 pub(crate) const EVENT_TYPE: &str = "invoice.paid";
 
+/// Settings under which nothing a test does to one URL begins a lockout.
+pub(crate) const NO_LOCKOUT: [(&str, &str); 3] = [
+    ("lockout.url.consecutive_failures", "255"),
+    ("lockout.url.window_failures_min", "1023"),
+    ("lockout.url.failure_percent", "100"),
+];
+
+/// A retry policy that tries again after always the same wait, for as long as a test may take.
+pub(crate) fn steady(wait: &str) -> String {
+    format!("exponential first={wait} factor=1 max={wait} attempts=100")
+}
+
 /// See the head of this file.
 pub(crate) struct World {
     pub(crate) site: Site,
