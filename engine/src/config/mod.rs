@@ -367,9 +367,14 @@ fn override_from_env(table: &mut Table, name: &str, key: &str, value: &str) -> R
         Value::Boolean(_) => Value::Boolean(value.parse().map_err(|_| wrong("is neither true nor false"))?),
         Value::Integer(_) => Value::Integer(value.parse().map_err(|_| wrong("is not a whole number"))?),
         Value::Float(_) => Value::Float(value.parse().map_err(|_| wrong("is not a number"))?),
-        Value::Array(_) => {
+        Value::Array(shipped) => {
+            let numbers = shipped.iter().any(Value::is_integer);
             let parts = value.split(',').map(str::trim).filter(|part| !part.is_empty());
-            Value::Array(parts.map(|part| Value::String(part.into())).collect())
+            let parse = |part: &str| match numbers {
+                true => part.parse().map(Value::Integer).map_err(|_| wrong("is not a list of whole numbers")),
+                false => Ok(Value::String(part.into())),
+            };
+            Value::Array(parts.map(parse).collect::<Result<_, _>>()?)
         }
         Value::Table(_) => return Err(unknown()),
         _ => Value::String(value.into()),
@@ -436,6 +441,7 @@ mod tests {
             ("POSTHASTE_INGEST__LISTEN".to_owned(), "127.0.0.1:1".to_owned()),
             ("POSTHASTE_LOCKOUT__URL__CONSECUTIVE_FAILURES".to_owned(), "3".to_owned()),
             ("POSTHASTE_EGRESS__ALLOW_CIDRS".to_owned(), "10.0.0.0/8, 127.0.0.0/8".to_owned()),
+            ("POSTHASTE_EGRESS__ALLOW_PORTS".to_owned(), "80, 443,81".to_owned()),
             ("HOME".to_owned(), "/".to_owned()),
         ];
         let own = Some(("own.toml", "[ingest]\nlisten = '127.0.0.1:2'"));
@@ -443,6 +449,7 @@ mod tests {
         assert_eq!(config.ingest.listen.port(), 1);
         assert_eq!(config.lockout.url.consecutive_failures, 3);
         assert_eq!(config.egress.allow_cidrs, ["10.0.0.0/8", "127.0.0.0/8"]);
+        assert_eq!(config.egress.allow_ports, [80, 443, 81]);
         let unknown = [("POSTHASTE_INGEST__PORT".to_owned(), "1".to_owned())];
         let refused = Config::layered(None, unknown.into_iter()).expect_err("no such key").to_string();
         assert_eq!(refused, "environment variable POSTHASTE_INGEST__PORT: there is no setting 'ingest.port'");

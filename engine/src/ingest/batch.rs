@@ -44,6 +44,7 @@ impl Batch {
     /// Hands the batch to the writer. Waits while too much is unacknowledged, or the shards are behind.
     pub(super) async fn submit(&mut self, ingest: &Ingest) -> Reply {
         let Self { admitted, refused, bytes } = std::mem::take(self);
+        ingest.metrics.refused.inc_by((refused.len() - admitted.len()) as u64);
         while ingest.shards.is_pressed() {
             // They catch up within milliseconds; a wake-up for this rare wait would cost every delivery.
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;

@@ -121,72 +121,97 @@ impl AtKill {
     }
 }
 
-#[tokio::test]
-async fn nothing_acknowledged_is_lost_over_many_kills_and_repeats_are_bounded() {
-    let mut random = Random::seeded();
-    let seed = random.seed;
-    let settings = [&SETTINGS, &NO_LOCKOUT[..]].concat();
-    let mut world = World::with(&settings, json!({}), Receiver::answering(Answer::Status(204)).await).await;
-    let flaky = flaky().await;
-    world.add_endpoint(json!({}), &flaky).await;
-    let books = Arc::new(Books::default());
-    let mut follower = world.follow().await;
-    let mut kills = Vec::new();
-    for number in 0..KILLS {
-        let load = Load::start(world.posthaste.tcp(), &books);
-        tokio::time::sleep(Duration::from_millis(random.below(400))).await;
-        world.posthaste.kill();
-        load.stop().await;
-        follower.stop();
-        kills.push(AtKill::look(&follower, &world.endpoint, &world.receiver));
-        if number % 4 == 3 {
-            // Killed while it recovers.
-            let mut starting = world.site.spawn();
-            tokio::time::sleep(Duration::from_millis(random.below(60))).await;
-            starting.kill();
-        }
-        world.posthaste = world.site.start().await;
-        follower.turn_to(world.posthaste.tcp()).await;
+/// A world that is killed again and again.
+struct Trial {
+    random: Random,
+    world: World,
+    flaky: Receiver,
+    follower: Follower,
+    books: Arc<Books>,
+    kills: Vec<AtKill>,
+}
+
+impl Trial {
+    async fn prepare() -> Self {
+        let settings = [&SETTINGS, &NO_LOCKOUT[..]].concat();
+        let receiver = Receiver::answering(Answer::Status(204)).await;
+        let world = World::with(&settings, json!({}), receiver).await;
+        let flaky = flaky().await;
+        world.add_endpoint(json!({}), &flaky).await;
+        let follower = world.follow().await;
+        Self { random: Random::seeded(), world, flaky, follower, books: Arc::default(), kills: Vec::new() }
     }
-    let acknowledged = books.ledger.lock().len();
-    assert!(acknowledged > KILLS, "SEED={seed}: only {acknowledged} messages were acknowledged");
-    for receiver in [&world.receiver, &flaky] {
-        wait_until(&format!("all of {acknowledged} to arrive; SEED={seed}"), || {
-            books.ledger.lock().missing_at(receiver).is_empty()
+
+    /// Publishes, kills at a random moment, and starts again.
+    async fn kill_under_load(&mut self) {
+        let load = Load::start(self.world.posthaste.tcp(), &self.books);
+        self.pass_up_to(Duration::from_millis(400)).await;
+        self.world.posthaste.kill();
+        load.stop().await;
+        self.follower.stop();
+        self.kills.push(AtKill::look(&self.follower, &self.world.endpoint, &self.world.receiver));
+        if self.kills.len().is_multiple_of(4) {
+            let mut recovering = self.world.site.spawn();
+            self.pass_up_to(Duration::from_millis(60)).await;
+            recovering.kill();
+        }
+        self.world.posthaste = self.world.site.start().await;
+        self.follower.turn_to(self.world.posthaste.tcp()).await;
+    }
+
+    /// The one place where time shall pass: the moment of a kill is drawn by lot.
+    async fn pass_up_to(&mut self, longest: Duration) {
+        let ms = self.random.below(longest.as_millis() as u64);
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+    }
+
+    async fn everything_acknowledged_arrives(&self) {
+        let seed = self.random.seed;
+        for receiver in [&self.world.receiver, &self.flaky] {
+            wait_until(&format!("everything acknowledged to arrive; SEED={seed}"), || {
+                self.books.ledger.lock().missing_at(receiver).is_empty()
+            })
+            .await;
+            self.books.ledger.lock().check_bodies_at(receiver);
+        }
+        let api = self.world.api();
+        wait_for_async("nothing to be pending: whatever is repeated has been", async || {
+            (api.metric("posthaste_deliveries_pending").await == 0).then_some(())
         })
         .await;
-        books.ledger.lock().check_bodies_at(receiver);
     }
-    settled(&world).await;
-    for kill in &kills {
-        kill.check(&world.receiver, seed);
+
+    fn no_more_is_repeated_than_was_open(&self) {
+        let (seed, receiver) = (self.random.seed, &self.world.receiver);
+        self.kills.iter().for_each(|kill| kill.check(receiver, seed));
+        let open: Vec<usize> = self.kills.iter().map(AtKill::open).collect();
+        let (repeats, bound) = (receiver.count() - receiver.messages(), open.iter().sum::<usize>());
+        let acknowledged = self.books.ledger.lock().len();
+        eprintln!(
+            "{} kills, {acknowledged} acknowledged, all arrived; {} unacknowledged ones arrived too; \
+             {repeats} repeats, at most {bound} were possible (SEED={seed})",
+            self.kills.len(),
+            receiver.messages() - acknowledged,
+        );
+        assert!(
+            repeats <= bound,
+            "SEED={seed}: {repeats} repeats, with {bound} deliveries open at the kills"
+        );
+        let allowed = SHARDS * (IN_FLIGHT_MAX + UNSTORED_MAX);
+        assert!(
+            open.iter().all(|open| *open <= allowed),
+            "SEED={seed}: {open:?}, of {allowed} that are allowed"
+        );
+        assert!(acknowledged > KILLS, "SEED={seed}: only {acknowledged} messages were acknowledged");
     }
-    report(&world, &kills, acknowledged, seed);
 }
 
-/// Waits until nothing is pending: whatever is repeated has been by then.
-async fn settled(world: &World) {
-    let api = world.api();
-    wait_for_async("nothing to be pending", async || {
-        (api.metric("posthaste_deliveries_pending").await == 0).then_some(())
-    })
-    .await;
-}
-
-fn report(world: &World, kills: &[AtKill], acknowledged: usize, seed: u64) {
-    let repeats = world.receiver.count() - world.receiver.messages();
-    let open: Vec<usize> = kills.iter().map(AtKill::open).collect();
-    let bound: usize = open.iter().sum();
-    eprintln!(
-        "{} kills, {acknowledged} acknowledged, all arrived; {} unacknowledged ones arrived too; {repeats} repeats, \
-         at most {bound} were possible (SEED={seed})",
-        kills.len(),
-        world.receiver.messages() - acknowledged,
-    );
-    assert!(repeats <= bound, "SEED={seed}: {repeats} repeats, with {bound} deliveries open at the kills");
-    let open_max = SHARDS * (IN_FLIGHT_MAX + UNSTORED_MAX);
-    assert!(
-        open.iter().all(|open| *open <= open_max),
-        "SEED={seed}: {open:?}, of {open_max} that are allowed"
-    );
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_over_many_kills_and_repeats_are_bounded() {
+    let mut trial = Trial::prepare().await;
+    for _ in 0..KILLS {
+        trial.kill_under_load().await;
+    }
+    trial.everything_acknowledged_arrives().await;
+    trial.no_more_is_repeated_than_was_open();
 }

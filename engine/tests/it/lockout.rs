@@ -5,7 +5,7 @@ use std::time::Duration;
 use posthaste_protocol::{OutcomeRecord, StreamId};
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, Follower, Receiver, World, steady, wait_until};
+use crate::harness::{APPLICATION, Answer, Follower, Receiver, World, steady, wait_for_async, wait_until};
 
 const FAILURES: usize = 3;
 const WAIT_FIRST: Duration = Duration::from_secs(1);
@@ -38,18 +38,26 @@ async fn lock_out(world: &World, follower: &Follower) {
     }
 }
 
+/// Publishes one message after the other, each tried once, until one is not refused. Returns how that one ended,
+/// and how many were refused.
+async fn publish_until_let_through(world: &World, follower: &Follower) -> (OutcomeRecord, usize) {
+    let mut refused = 0;
+    let let_through = wait_for_async("the end of the lockout", async || {
+        let outcome = publish_and_see(world, follower).await;
+        refused += usize::from(outcome.outcome == "url_locked_out");
+        (outcome.outcome != "url_locked_out").then_some(outcome)
+    });
+    (let_through.await, refused)
+}
+
 #[tokio::test]
 async fn during_a_lockout_the_receiver_sees_nothing_but_one_probe_when_each_wait_is_over() {
     let (world, follower) = failing("none").await;
     lock_out(&world, &follower).await;
     for lockout in 0..2 {
-        // One message after the other, each tried once: all are refused until one is let through.
         let before = world.receiver.count();
-        let mut refused = 0;
-        while world.receiver.count() == before {
-            let outcome = publish_and_see(&world, &follower).await;
-            refused += usize::from(outcome.outcome == "url_locked_out");
-        }
+        let (probe, refused) = publish_until_let_through(&world, &follower).await;
+        assert_eq!(probe.outcome, "bad_status");
         assert!(refused > 0);
         assert_eq!(world.receiver.count(), before + 1, "the probe, and nothing else");
         let received = world.receiver.received();
@@ -66,9 +74,10 @@ async fn during_a_lockout_the_receiver_sees_nothing_but_one_probe_when_each_wait
 async fn a_probe_that_succeeds_ends_the_lockout() {
     let (world, follower) = failing("none").await;
     lock_out(&world, &follower).await;
-    assert_eq!(publish_and_see(&world, &follower).await.outcome, "url_locked_out");
     world.receiver.answers(Answer::Status(204));
-    while publish_and_see(&world, &follower).await.outcome != "success" {}
+    let (probe, refused) = publish_until_let_through(&world, &follower).await;
+    assert_eq!(probe.outcome, "success");
+    assert!(refused > 0);
     let before = world.receiver.count();
     world.publish(20).await;
     world.receiver.had(before + 20).await;

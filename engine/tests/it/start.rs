@@ -1,16 +1,6 @@
 //! Starting: what is refused, and in which words; and the small commands.
 
-use std::process::Output;
-
-use crate::harness::{Site, binary};
-
-/// The one line that a refusal consists of, beside the log.
-fn refusal(output: &Output) -> String {
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
-    let line = said.lines().find_map(|line| line.strip_prefix("posthaste: "));
-    line.unwrap_or_else(|| panic!("no refusal in:\n{said}")).to_owned()
-}
+use crate::harness::{Posthaste, Site, binary};
 
 fn printed(arguments: &[&str]) -> String {
     let output = binary().args(arguments).output().expect("it runs");
@@ -22,19 +12,19 @@ fn printed(arguments: &[&str]) -> String {
 async fn a_data_folder_in_use_is_refused_to_a_second_process_and_free_after_a_kill() {
     let site = Site::new(&[]);
     let mut first = site.start().await;
-    let refused = refusal(&site.start_refused());
+    let refused = site.refusal().await;
     let expected = format!("{}: another process uses this data folder (data.folder)", site.data().display());
     assert_eq!(refused, expected);
     first.kill();
     assert!(site.start().await.stop().await.success());
 }
 
-#[test]
-fn a_data_folder_of_a_newer_version_is_refused_with_both_versions() {
+#[tokio::test]
+async fn a_data_folder_of_a_newer_version_is_refused_with_both_versions() {
     let site = Site::new(&[]);
     std::fs::create_dir(site.data()).expect("a folder");
     std::fs::write(site.data().join("posthaste.version"), "2\n").expect("written");
-    let refused = refusal(&site.start_refused());
+    let refused = site.refusal().await;
     assert!(refused.ends_with("written by a newer version (layout 2; this version knows 1)"), "{refused}");
     assert!(!site.data().join("log").exists(), "nothing was touched");
 }
@@ -44,13 +34,13 @@ async fn an_address_that_is_taken_is_refused_by_the_name_of_its_setting() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("'{}'", taken.local_addr().expect("an address"));
     for key in ["ingest.listen", "api.listen"] {
-        let refused = refusal(&Site::new(&[(key, &address)]).start_refused());
+        let refused = Site::new(&[(key, &address)]).refusal().await;
         assert!(refused.starts_with(key) && refused.contains("in use"), "{refused}");
     }
 }
 
-#[test]
-fn a_wrong_configuration_is_refused_by_the_name_of_the_setting() {
+#[tokio::test]
+async fn a_wrong_configuration_is_refused_by_the_name_of_the_setting() {
     for (key, value, expected) in [
         ("ingest.listen_on", "1", "there is no setting 'ingest.listen_on'; did you mean 'listen'?"),
         ("nothing.at_all", "1", "there is no setting 'nothing'"),
@@ -64,26 +54,30 @@ fn a_wrong_configuration_is_refused_by_the_name_of_the_setting() {
         ("log.format", "'xml'", "xml"),
     ] {
         let site = Site::new(&[(key, value)]);
-        let refused = refusal(&site.start_refused());
+        let refused = site.refusal().await;
         assert!(refused.contains(expected), "{key} = {value}: {refused}");
         assert!(!site.data().exists(), "{key} = {value}: nothing is made before the configuration is right");
-        let checked =
-            binary().args(["config", "check", "--config"]).arg(site.config()).output().expect("it runs");
-        assert_eq!(refusal(&checked), refused, "config check says the same");
+        let mut check = binary();
+        check.args(["config", "check", "--config"]).arg(site.config());
+        assert_eq!(Posthaste::spawn(check).refusal().await, refused, "config check says the same");
     }
 }
 
-#[test]
-fn a_configuration_file_that_is_missing_is_named() {
-    let output = binary().args(["serve", "--config", "/nowhere/posthaste.toml"]).output().expect("it runs");
-    assert!(refusal(&output).starts_with("/nowhere/posthaste.toml: "), "{output:?}");
+#[tokio::test]
+async fn a_configuration_file_that_is_missing_is_named() {
+    let mut serve = binary();
+    serve.args(["serve", "--config", "/nowhere/posthaste.toml"]);
+    let refused = Posthaste::spawn(serve).refusal().await;
+    assert!(refused.starts_with("/nowhere/posthaste.toml: "), "{refused}");
 }
 
-#[test]
-fn a_wrong_environment_variable_is_refused_by_its_name() {
+#[tokio::test]
+async fn a_wrong_environment_variable_is_refused_by_its_name() {
     let site = Site::new(&[]);
-    let output = site.serve().env("POSTHASTE_INGEST__PORT", "1").output().expect("it runs");
-    assert!(refusal(&output).contains("environment variable POSTHASTE_INGEST__PORT"), "{output:?}");
+    let mut serve = site.serve();
+    serve.env("POSTHASTE_INGEST__PORT", "1");
+    let refused = Posthaste::spawn(serve).refusal().await;
+    assert_eq!(refused, "environment variable POSTHASTE_INGEST__PORT: there is no setting 'ingest.port'");
 }
 
 #[test]

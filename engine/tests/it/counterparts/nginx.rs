@@ -2,19 +2,19 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::harness::{APPLICATION, Answer, Receiver, Tool, World, wait_until};
+use crate::harness::{APPLICATION, Answer, Killed, Receiver, Tool, World, wait_until};
 
 const MESSAGES: usize = 2_000;
 
-/// An nginx of our own, in a temporary folder. It is killed when this is dropped.
+/// An nginx of our own, in a temporary folder. Without a master process, the child is all of it.
 struct Nginx {
     folder: TempDir,
-    child: Child,
+    _child: Killed,
     port: u16,
 }
 
@@ -28,9 +28,9 @@ impl Nginx {
         fs::write(&config, configuration(folder.path(), port)).expect("written");
         let mut command = tool.command();
         command.arg("-p").arg(folder.path()).arg("-c").arg(&config).stderr(Stdio::null());
-        let child = command.spawn().expect("nginx starts");
+        let child = Killed(command.spawn().expect("nginx starts"));
         wait_until("nginx to accept", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
-        Self { folder, child, port }
+        Self { folder, _child: child, port }
     }
 
     fn access_log(&self) -> PathBuf {
@@ -41,14 +41,6 @@ impl Nginx {
     fn posts(&self) -> Vec<String> {
         let log = fs::read_to_string(self.access_log()).unwrap_or_default();
         log.lines().filter_map(|line| line.strip_prefix("POST /hook 204 ")).map(str::to_owned).collect()
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // Without a master process, this is all of it.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

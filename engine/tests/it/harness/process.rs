@@ -2,9 +2,9 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
@@ -16,6 +16,7 @@ use super::wait::{wait_for, wait_until};
 pub(crate) struct Posthaste {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
+    listening: JoinHandle<()>,
     addresses: Option<(SocketAddr, SocketAddr)>,
 }
 
@@ -31,17 +32,17 @@ pub(crate) fn binary() -> Command {
 }
 
 impl Posthaste {
-    pub(super) fn spawn(config: &Path) -> Self {
-        let mut command = binary();
-        command.args(["serve", "--config"]).arg(config).stdin(Stdio::null()).stderr(Stdio::piped());
+    /// Runs a command of the binary, and listens to it.
+    pub(crate) fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the binary starts");
         let lines = BufReader::new(child.stderr.take().expect("a pipe")).lines();
         let log = Arc::new(Mutex::new(Vec::new()));
         let written = log.clone();
-        std::thread::spawn(move || {
+        let listening = std::thread::spawn(move || {
             lines.map_while(Result::ok).for_each(|line| written.lock().push(line));
         });
-        Self { child, log, addresses: None }
+        Self { child, log, listening, addresses: None }
     }
 
     /// Waits until producers can connect.
@@ -98,9 +99,20 @@ impl Posthaste {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a child of ours");
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and all that it said is in the log.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
-        wait_for("the process to end", || self.child.try_wait().expect("a child of ours")).await
+        let status = wait_for("the process to end", || self.child.try_wait().expect("a child of ours")).await;
+        wait_until("the end of its log", || self.listening.is_finished()).await;
+        status
+    }
+
+    /// Waits until it has ended because it refuses to start, and returns the line that says why.
+    pub(crate) async fn refusal(mut self) -> String {
+        let status = self.ended().await;
+        let said = self.log();
+        assert_eq!(status.code(), Some(1), "it said:\n{said}");
+        let line = said.lines().find_map(|line| line.strip_prefix("posthaste: "));
+        line.unwrap_or_else(|| panic!("no refusal in:\n{said}")).to_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
 use tempfile::TempDir;
 
@@ -78,12 +78,12 @@ impl Site {
 
     /// Starts the process and does not wait for anything.
     pub(crate) fn spawn(&self) -> Posthaste {
-        Posthaste::spawn(&self.config())
+        Posthaste::spawn(self.serve())
     }
 
-    /// Starts the process where it is expected to refuse, and returns what it says.
-    pub(crate) fn start_refused(&self) -> Output {
-        self.serve().output().expect("the process ends")
+    /// Starts the process where it is expected to refuse, and returns the line that says why.
+    pub(crate) async fn refusal(&self) -> String {
+        self.spawn().refusal().await
     }
 
     /// The command that runs the process.

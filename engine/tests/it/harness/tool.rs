@@ -2,8 +2,12 @@
 //! with `POSTHASTE_REQUIRE_ALL=1` that is a failure.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Stdio};
+
+use super::wait::wait_for;
 
 /// Whether nothing may be skipped.
 fn is_all_required() -> bool {
@@ -42,18 +46,43 @@ impl Tool {
     /// Runs it with these arguments, without holding up the test's receivers. What it printed, if it succeeded.
     pub(crate) async fn run<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
         let mut command = self.command();
-        command.args(arguments.into_iter().map(Into::into));
+        command.args(arguments.into_iter().map(Into::into)).stdin(Stdio::null());
+        let (mut out, mut errors) = (temporary(), temporary());
+        command.stdout(out.try_clone().expect("a file")).stderr(errors.try_clone().expect("a file"));
         let shown = format!("{command:?}");
-        let output = tokio::task::spawn_blocking(move || command.output());
-        let output = output.await.expect("no panic").unwrap_or_else(|error| panic!("{shown}: {error}"));
-        printed(&shown, &output)
+        let mut child = Killed(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")));
+        let status = wait_for(&shown, || child.0.try_wait().expect("a child of ours")).await;
+        let (out, errors) = (content(&mut out), content(&mut errors));
+        assert!(status.success(), "{shown} ended with {status}:\n{out}\n{errors}");
+        out
+    }
+
+    /// Runs a script that lies beside the tests.
+    pub(crate) async fn script<const N: usize>(&self, name: &str, arguments: [String; N]) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/counterparts").join(name);
+        let script = script.into_os_string();
+        self.run(std::iter::once(script).chain(arguments.into_iter().map(Into::into))).await
     }
 }
 
-fn printed(command: &str, output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command} ended with {}:\n{text}\n{errors}", output.status);
+/// A child that does not outlive its test.
+pub(crate) struct Killed(pub(crate) Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn temporary() -> File {
+    tempfile::tempfile().expect("a temporary file")
+}
+
+fn content(file: &mut File) -> String {
+    let mut text = String::new();
+    file.rewind().and_then(|()| file.read_to_string(&mut text)).expect("text");
     text
 }
 
@@ -74,13 +103,4 @@ pub(crate) fn python_with(package: &str) -> Option<Tool> {
     }
     skip(&format!("python has no package '{package}'"));
     None
-}
-
-impl Tool {
-    /// Runs a script that lies beside the tests.
-    pub(crate) async fn script<const N: usize>(&self, name: &str, arguments: [String; N]) -> String {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/counterparts").join(name);
-        let script = script.into_os_string();
-        self.run(std::iter::once(script).chain(arguments.into_iter().map(Into::into))).await
-    }
 }

@@ -6,13 +6,15 @@
 //!
 //! Reading blocks, so each question is answered on a thread for that.
 
+mod stored;
+mod walk;
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use bytes::Bytes;
+use posthaste_storage::EntryId;
 use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::record::{Attempt, Message, Record, event_hash};
-use posthaste_storage::{EntryId, Position};
+use posthaste_storage::record::{Record, event_hash};
 use tokio::sync::oneshot;
 
 use crate::api::{
@@ -23,10 +25,11 @@ use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
 use crate::core::delivery::DeliveryState;
 use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
-use crate::core::outcome::Outcome;
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
 use crate::writer::{Cancel, Job, WriterHandle};
+use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
+use walk::Walk;
 
 /// See the head of this file. Cheap to clone.
 #[derive(Clone)]
@@ -290,62 +293,6 @@ fn find_event(
     Ok(None)
 }
 
-fn is_wanted(message: &Message<'_>, event_types: &[String], channel: Option<&str>) -> bool {
-    let of_type = event_types.is_empty() || event_types.iter().any(|wanted| wanted == message.event_type);
-    of_type && channel.is_none_or(|wanted| message.channels.iter().any(|channel| channel == wanted))
-}
-
-fn message_is_wanted(
-    reader: &LogReader,
-    attempt: &Attempt<'_>,
-    query: &AttemptQuery,
-) -> Result<bool, ReadError> {
-    let owned = match reader.record_at(attempt.message_at)? {
-        Some(owned) => owned,
-        None => return Ok(false),
-    };
-    let message = owned.record().message().copied();
-    Ok(message.is_some_and(|message| is_wanted(&message, &query.event_types, query.channel.as_deref())))
-}
-
-fn is_asked_for(attempt: &StoredAttempt, query: &AttemptQuery) -> bool {
-    query.endpoint.is_none_or(|endpoint| endpoint == attempt.endpoint)
-        && query.status.is_none_or(|status| status == attempt.status())
-        && query.status_code_class.is_none_or(|class| attempt.is_of_class(class))
-        && query.before_ms.is_none_or(|ms| attempt.started_ms < ms)
-        && query.after_ms.is_none_or(|ms| attempt.started_ms > ms)
-}
-
-fn stored_message(message: &Message<'_>) -> StoredMessage {
-    StoredMessage {
-        id: MessageId(message.id),
-        event_type: message.event_type.into(),
-        event_id: message.event_id.map(Into::into),
-        channels: message.channels.iter().map(Into::into).collect(),
-        content_type: message.content_type.map(Into::into),
-        payload: Bytes::copy_from_slice(message.payload),
-    }
-}
-
-/// `None` for an outcome or state of a newer version.
-fn stored_attempt(attempt: &Attempt<'_>) -> Option<StoredAttempt> {
-    Some(StoredAttempt {
-        id: AttemptId(attempt.id),
-        message: MessageId(attempt.message),
-        endpoint: EndpointId::from_u64(attempt.endpoint),
-        number: attempt.number,
-        started_ms: attempt.started_ms,
-        duration_us: attempt.duration_us,
-        outcome: Outcome::from_code(attempt.outcome, attempt.status)?,
-        state: DeliveryState::from_code(attempt.state)?,
-        next_attempt_ms: (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms),
-        response_headers: Bytes::copy_from_slice(attempt.response_headers),
-        response_body: Bytes::copy_from_slice(attempt.response_body),
-        detail: attempt.detail.into(),
-        endpoint_revision: attempt.endpoint_revision,
-    })
-}
-
 /// A page out of a list that runs from new to old.
 fn cut(
     mut attempts: Vec<StoredAttempt>,
@@ -365,103 +312,4 @@ fn cut(
     let done = attempts.len() <= limit;
     attempts.truncate(limit);
     HistoryPage { items: attempts, done }
-}
-
-/// A walk along an application's part of the log, for one page.
-struct Walk {
-    application: ApplicationId,
-    limit: usize,
-    start: Start<EntryId>,
-    /// Only ids below.
-    before: Option<EntryId>,
-    /// Only ids above.
-    after: Option<EntryId>,
-}
-
-impl Walk {
-    fn run<T>(
-        &self,
-        reader: &LogReader,
-        mut pick: impl FnMut(&LogReader, &Record<'_>) -> Result<Option<T>, ReadError>,
-    ) -> Result<HistoryPage<T>, ReadError> {
-        let mut items = Vec::new();
-        let mut failure = None;
-        let mut show = |record: Record<'_>| {
-            match self.step(reader, &record, &mut pick) {
-                Ok(Step::Skip) => {}
-                Ok(Step::Stop) => return ControlFlow::Break(()),
-                // One more than the page tells whether there is a next one.
-                Ok(Step::Take(item)) => items.push(item),
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            if items.len() > self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let application = self.application.as_u64();
-        let newest_first = !matches!(self.start, Start::Before(_));
-        if newest_first {
-            reader.scan_back_application(application, self.newest(reader)?, |_, record| show(record))?;
-        } else {
-            let from = self.oldest(reader)?;
-            reader.replay_application(application, from, reader.end(), |_, record| show(record))?;
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let done = items.len() <= self.limit;
-        items.truncate(self.limit);
-        if !newest_first {
-            items.reverse();
-        }
-        Ok(HistoryPage { items, done })
-    }
-
-    fn step<T>(
-        &self,
-        reader: &LogReader,
-        record: &Record<'_>,
-        pick: &mut impl FnMut(&LogReader, &Record<'_>) -> Result<Option<T>, ReadError>,
-    ) -> Result<Step<T>, ReadError> {
-        let Some(id) = record.own_id() else { return Ok(Step::Skip) };
-        let too_new = self.before.is_some_and(|before| id >= before)
-            || matches!(self.start, Start::After(start) if id >= start);
-        let too_old = self.after.is_some_and(|after| id <= after)
-            || matches!(self.start, Start::Before(start) if id <= start);
-        let newest_first = !matches!(self.start, Start::Before(_));
-        match (too_new, too_old, newest_first) {
-            (true, _, false) | (_, true, true) => Ok(Step::Stop),
-            (true, _, true) | (_, true, false) => Ok(Step::Skip),
-            (false, false, _) => Ok(pick(reader, record)?.map_or(Step::Skip, Step::Take)),
-        }
-    }
-
-    /// Where a walk from new to old begins.
-    fn newest(&self, reader: &LogReader) -> Result<Position, ReadError> {
-        let start = match self.start {
-            Start::After(id) => Some(id),
-            Start::First | Start::Before(_) => None,
-        };
-        match [start, self.before].into_iter().flatten().min() {
-            Some(id) => reader.seek(id),
-            None => Ok(reader.end()),
-        }
-    }
-
-    /// Where a walk from old to new begins.
-    fn oldest(&self, reader: &LogReader) -> Result<Position, ReadError> {
-        let start = match self.start {
-            Start::Before(id) => id.next(),
-            Start::First | Start::After(_) => EntryId::MIN,
-        };
-        reader.seek(start.max(self.after.map_or(EntryId::MIN, EntryId::next)))
-    }
-}
-
-/// What to do with a record on a walk.
-enum Step<T> {
-    Skip,
-    Stop,
-    Take(T),
 }

@@ -1,0 +1,121 @@
+//! Endpoints and messages that come, change and go.
+
+use posthaste_storage::Position;
+
+use super::endpoint::{Endpoint, Host};
+use super::slots::{Delivery, Phase};
+use super::{Action, Body, ENDPOINT_TOKEN, EndpointSettings, Gone, Home, Parked, Settled, Shard};
+use crate::core::delivery::DeliveryState;
+use crate::core::ids::{EndpointId, MessageId};
+use crate::core::tick::Tick;
+
+impl<B: Body, R> Shard<B, R> {
+    pub(super) fn endpoint(&mut self, settings: EndpointSettings) {
+        let id = settings.id;
+        if let Some(&slot) = self.endpoint_by_id.get(&id) {
+            let endpoint = &mut self.endpoints[slot as usize];
+            if endpoint.has_same_doors(&settings) {
+                endpoint.change(settings);
+                return self.list(slot);
+            }
+            // Attempts in flight knock at the old doors, whose health and room they belong to. So the old
+            // endpoint stays until they have ended, and the new one begins with nothing.
+            self.endpoint_gone(id, Gone::Moved);
+        }
+        let host = self.host(settings.host);
+        let slot = self.add_endpoint(Endpoint::new(settings, host));
+        self.endpoint_by_id.insert(id, slot);
+    }
+
+    fn add_endpoint(&mut self, endpoint: Endpoint) -> u32 {
+        if let Some(slot) = self.endpoints_free.pop() {
+            self.endpoints[slot as usize] = endpoint;
+            return slot;
+        }
+        let slot = self.endpoints.len() as u32;
+        assert!(slot < ENDPOINT_TOKEN, "a shard holds fewer than 2^31 endpoints");
+        self.endpoints.push(endpoint);
+        slot
+    }
+
+    fn host(&mut self, hash: u64) -> u32 {
+        let hosts = &mut self.hosts;
+        *self.host_by_hash.entry(hash).or_insert_with(|| {
+            hosts.push(Host::default());
+            hosts.len() as u32 - 1
+        })
+    }
+
+    pub(super) fn endpoint_gone(&mut self, id: EndpointId, gone: Gone) {
+        let Some(slot) = self.endpoint_by_id.remove(&id) else { return };
+        for token in self.slots.of_endpoint(slot) {
+            self.part_with(token, gone);
+        }
+        let endpoint = &mut self.endpoints[slot as usize];
+        endpoint.gone = Some(gone);
+        // What its queue names is dead; a last turn frees it.
+        endpoint.paused_until = Tick::ZERO;
+        self.list(slot);
+        self.reclaim(slot);
+    }
+
+    pub(super) fn cancel(&mut self, message: MessageId) {
+        for token in self.slots.of_message(message) {
+            self.slots[token].taken_back = true;
+            self.part_with(token, Gone::Ended(DeliveryState::Cancelled));
+        }
+    }
+
+    /// Gives up a delivery that is not in flight. (One in flight is concluded when its attempt ends.)
+    /// The queue or the wheel still names its slot, which is freed when they come to it.
+    fn part_with(&mut self, token: u32, gone: Gone) {
+        let delivery = &mut self.slots[token];
+        if !matches!(delivery.phase, Phase::Queued | Phase::Waiting) {
+            return;
+        }
+        let endpoint = &self.endpoints[delivery.endpoint as usize];
+        let (key, application, home) =
+            (delivery.key(endpoint), endpoint.settings.application, delivery.home());
+        if delivery.phase == Phase::Queued {
+            self.body_bytes -= delivery.body.take().map_or(0, |body| body.bytes());
+        }
+        self.actions.push_back(match gone {
+            Gone::Ended(state) => {
+                let (message_at, progress) = (delivery.message_at, delivery.progress);
+                Action::Settle(Settled { key, application, message_at, progress, state, home })
+            }
+            Gone::Moved => Action::Park(Parked {
+                key,
+                application,
+                message_at: delivery.message_at,
+                progress: delivery.progress,
+                due: delivery.due,
+                home,
+                forgotten: true,
+            }),
+        });
+        delivery.phase = Phase::Dead;
+    }
+
+    pub(super) fn remember_before(&mut self, position: Position) {
+        let at_risk = |slot: &Delivery<B>| {
+            matches!(slot.phase, Phase::Queued | Phase::Waiting)
+                && slot.message_at < position
+                && slot.home() != Home::Ledger
+        };
+        for token in self.slots.find(at_risk) {
+            let delivery = &mut self.slots[token];
+            let endpoint = &self.endpoints[delivery.endpoint as usize];
+            self.actions.push_back(Action::Park(Parked {
+                key: delivery.key(endpoint),
+                application: endpoint.settings.application,
+                message_at: delivery.message_at,
+                progress: delivery.progress,
+                due: delivery.due,
+                home: delivery.home(),
+                forgotten: false,
+            }));
+            delivery.set_home(Home::Ledger);
+        }
+    }
+}
