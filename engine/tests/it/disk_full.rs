@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use posthaste_protocol::StreamId;
 use posthaste_protocol::value::Value;
 use serde_json::json;
 use tempfile::TempDir;
 
 use crate::harness::{
     APPLICATION, Answer, EVENT_TYPE, NO_LOCKOUT, Receiver, Site, World, bulk, error_text, skip, steady,
-    wait_for_async, wait_until,
+    wait_for_async,
 };
 
 /// A small disk in memory. Unmounted when dropped.
@@ -104,10 +105,10 @@ async fn accepted_again(world: &World) {
         if !is_accepted {
             assert!(error_text(&reply).starts_with("OOM "), "{reply:?}");
         }
-        is_accepted.then(|| bulk(&reply))
+        is_accepted.then(|| StreamId::parse(bulk(&reply).as_bytes(), 0).expect("an id"))
     })
     .await;
-    wait_until("it to arrive", || world.receiver.by_id().contains_key(&format!("msg_{id}"))).await;
+    world.receiver.had_message(id).await;
 }
 
 #[tokio::test]
@@ -152,6 +153,6 @@ async fn with_no_space_at_all_deliveries_are_made_and_recorded_when_there_is_som
     world.kill_and_start().await;
     follower.turn_to(world.posthaste.tcp()).await;
     let id = world.publish_one().await;
-    wait_until("another to arrive", || world.receiver.by_id().contains_key(&format!("msg_{id}"))).await;
+    world.receiver.had_message(id).await;
     assert_eq!(world.receiver.count(), arrived + 1, "nothing is repeated");
 }

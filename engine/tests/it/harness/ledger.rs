@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use posthaste_protocol::StreamId;
 
 use super::receiver::Receiver;
+use super::wait::wait_until;
 
 /// See the head of this file.
 #[derive(Default)]
@@ -25,10 +26,16 @@ impl Ledger {
         self.acknowledged.len()
     }
 
-    /// Acknowledged messages that the receiver did not get.
-    pub(crate) fn missing_at(&self, receiver: &Receiver) -> Vec<String> {
-        let arrived = receiver.by_id();
-        self.acknowledged.keys().filter(|id| !arrived.contains_key(*id)).cloned().collect()
+    /// Waits until everything acknowledged has arrived at the receiver. What has arrived is not looked for again.
+    pub(crate) async fn has_arrived_at(&self, receiver: &Receiver, when: &str) {
+        let mut missing: Vec<&String> = self.acknowledged.keys().collect();
+        wait_until(&format!("everything acknowledged to arrive; {when}"), || {
+            while missing.last().is_some_and(|id| receiver.count_of(id) > 0) {
+                missing.pop();
+            }
+            missing.is_empty()
+        })
+        .await;
     }
 
     /// Panics if the receiver got something else than was acknowledged under an id.

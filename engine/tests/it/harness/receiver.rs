@@ -11,6 +11,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use parking_lot::Mutex;
+use posthaste_protocol::StreamId;
 use tokio::net::TcpListener;
 
 use super::wait::wait_until;
@@ -121,6 +122,11 @@ impl Receiver {
         self.shared.notes.lock().by_id.clone()
     }
 
+    /// How many requests it had with this message's id.
+    pub(crate) fn count_of(&self, id: &str) -> usize {
+        self.shared.notes.lock().by_id.get(id).copied().unwrap_or(0)
+    }
+
     /// All requests it had, in their order.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.shared.notes.lock().received.clone()
@@ -136,6 +142,12 @@ impl Receiver {
     /// Waits until it had so many requests, or more.
     pub(crate) async fn had(&self, requests: usize) {
         wait_until(&format!("{requests} requests"), || self.count() >= requests).await;
+    }
+
+    /// Waits until it had this message.
+    pub(crate) async fn had_message(&self, message: StreamId) {
+        let id = format!("msg_{message}");
+        wait_until(&format!("{id} to arrive"), || self.count_of(&id) > 0).await;
     }
 
     /// Waits until it had so many different messages, or more.
