@@ -24,13 +24,12 @@ use crate::api::{self, Api, Tokens};
 use crate::catalog::{Catalog, CatalogEvent, Disabled, Editor, EndpointRules};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::core::delivery::{DeliveryKey, Progress};
-use crate::core::ids::{ApplicationId, EndpointId, MessageId};
-use crate::core::shard::{Home, Incoming, ShardSettings};
-use crate::core::tick::Tick;
+use crate::core::ids::EndpointId;
+use crate::core::retry::RetryAfterLimits;
+use crate::core::shard::ShardSettings;
 use crate::data_folder::DataFolder;
 use crate::delivery::{
-    self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, RetryAfterLimits, Sender, Timeouts, Trust,
+    self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, Sender, Timeouts, Trust,
 };
 use crate::directory::Directory;
 use crate::history::{LogHistory, Publisher};
@@ -41,6 +40,7 @@ use crate::outcomes::Outcomes;
 use crate::publish::PublishLimits;
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
+use crate::threads;
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 
 /// How long publishers may take to read their last answers when the engine stops.
@@ -268,12 +268,12 @@ impl Parts {
         recovered: Recovered,
         disk: Arc<dyn Disk>,
     ) -> anyhow::Result<Started> {
-        let Recovered { log, ledger, catalog, fresh, event_ids } = recovered;
+        let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
         let mut state = State::default();
         let low_water = fresh.keys().next().copied().unwrap_or(end);
-        self.metrics.pending.inc_by(ledger.len() as i64);
-        self.hand_out_fresh(fresh, &mut state);
+        self.metrics.pending.inc_by(in_ledger as i64);
+        recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);
         let (batches_in, batches) = crossbeam_channel::bounded(keeper::BATCHES_MAX);
         let progress = Arc::new(KeeperProgress::default());
         let keeper = Keeper {
@@ -304,37 +304,9 @@ impl Parts {
             event_ids,
             state,
         };
-        let keeper = std::thread::Builder::new().name("keeper".into()).spawn(|| keeper.run())?;
-        let writer = std::thread::Builder::new().name("writer".into()).spawn(|| writer.run())?;
+        let keeper = threads::spawn("keeper", || keeper.run())?;
+        let writer = threads::spawn("writer", || writer.run())?;
         Ok(Started { writer, keeper, reader })
-    }
-
-    fn hand_out_fresh(
-        &self,
-        fresh: std::collections::BTreeMap<Position, recovery::FreshMessage>,
-        state: &mut State,
-    ) {
-        let mut batches = self.shards.batches();
-        for (at, message) in fresh {
-            let place = state.recovered(at, message.endpoints.len() as u32);
-            self.metrics.pending.inc_by(message.endpoints.len() as i64);
-            for endpoint in message.endpoints {
-                let incoming = Incoming {
-                    key: DeliveryKey {
-                        message: MessageId(message.id),
-                        endpoint: EndpointId::from_u64(endpoint),
-                    },
-                    application: ApplicationId::from_u64(message.application),
-                    message_at: at,
-                    progress: Progress::default(),
-                    due: Tick::ZERO,
-                    home: Home::Log(place),
-                    body: None,
-                };
-                state.hand_out(&mut batches, &self.shards, incoming);
-            }
-        }
-        self.shards.put_batches(batches);
     }
 
     fn spawn_listeners(

@@ -7,13 +7,14 @@
 //!
 //! Invariant: the shards are told a horizon only after everything due before it was handed to them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
-use posthaste_storage::Position;
-use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Update};
+use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Standing, Update};
+use posthaste_storage::{EntryId, Position};
 
 use crate::clock::Clock;
 use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
@@ -25,6 +26,8 @@ use crate::writer::{Job, WriterHandle};
 
 /// Batches that may wait for the keeper before the writer waits too.
 pub(crate) const BATCHES_MAX: usize = 1_024;
+/// Batches applied before the horizon is looked after again.
+const BATCHES_PER_TURN: usize = 64;
 /// How often the horizon is looked after when nothing comes.
 const ROUND: Duration = Duration::from_millis(250);
 /// A delivery is carried forward only if it is due this much later than what the shards may hold: so nothing else
@@ -40,8 +43,8 @@ const LOAD_MAX: usize = 16_384;
 pub(crate) struct LedgerBatch {
     /// What changed, in the order of the log.
     pub updates: Vec<LedgerUpdate>,
-    /// Messages taken back.
-    pub cancelled: Vec<MessageId>,
+    /// Messages taken back, and where the log says so.
+    pub cancelled: Vec<(MessageId, Position)>,
     /// The oldest record that only the log remembers.
     pub low_water: Position,
     /// The end of the log; everything before it has been told.
@@ -103,9 +106,18 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.look_after().unwrap_or_else(|error| self.give_up(&error));
+            self.turn();
         }
         (self.ledger, self.low_water, self.end)
+    }
+
+    /// Applies what has come meanwhile, and looks after the ledger.
+    pub(crate) fn turn(&mut self) {
+        for _ in 0..BATCHES_PER_TURN {
+            let Ok(batch) = self.batches.try_recv() else { break };
+            self.apply(batch);
+        }
+        self.look_after().unwrap_or_else(|error| self.give_up(&error));
     }
 
     /// The log has everything; this process goes on without the ledger until its next start rebuilds it.
@@ -117,38 +129,68 @@ impl Keeper {
 
     fn apply(&mut self, batch: LedgerBatch) {
         let now_ms = self.clock.now().as_ms();
-        let apply = |LedgerUpdate { update, held }| match held {
-            true => self.ledger.apply(update, now_ms),
-            false => self.ledger.apply_unheld(update, now_ms),
-        };
-        let returned: Vec<Pending> = batch.updates.into_iter().filter_map(apply).collect();
+        let updates = batch.updates.into_iter();
+        let returned: Vec<Pending> = updates.filter_map(|update| self.update(update, now_ms)).collect();
         self.hand_out(returned);
         (self.low_water, self.end) = (batch.low_water, batch.end);
-        for message in batch.cancelled {
-            self.cancel(message).unwrap_or_else(|error| self.give_up(&error));
+        if !batch.cancelled.is_empty() {
+            self.cancel(&batch.cancelled).unwrap_or_else(|error| self.give_up(&error));
         }
         if let Some(segment) = batch.survey {
-            self.survey(segment).unwrap_or_else(|error| self.give_up(&error));
+            let carried = self.survey(segment).unwrap_or_else(|error| {
+                self.give_up(&error);
+                Vec::new()
+            });
+            self.writer.send(Job::Carry(carried));
         }
     }
 
-    /// Ends what is pending of a message and in no shard's hands; the shards end what is in theirs.
-    fn cancel(&mut self, message: MessageId) -> Result<(), LedgerError> {
-        let loaded_until = self.ledger.loaded_until();
-        let mut settled = Vec::new();
+    /// Returns the delivery when a shard must hold it.
+    fn update(&mut self, LedgerUpdate { update, held }: LedgerUpdate, now_ms: u64) -> Option<Pending> {
+        match update.to {
+            _ if held => self.ledger.apply(update, now_ms),
+            // Carried forward, but so slowly that a shard has it by now. That one knows the old place of the
+            // message, which therefore counts.
+            Standing::Pending { due_ms, .. } if due_ms < self.ledger.loaded_until() => None,
+            _ => self.ledger.apply_unheld(update, now_ms),
+        }
+    }
+
+    /// Ends what is pending of these messages. What is in no shard's hands is recorded as ended from here; the shards
+    /// do so for what is in theirs. The ledger forgets both now: the log has said that they ended, and after a
+    /// restart it is perhaps not read again from there.
+    fn cancel(&mut self, messages: &[(MessageId, Position)]) -> Result<(), LedgerError> {
+        let wanted: HashMap<EntryId, Position> =
+            messages.iter().map(|(message, at)| (message.0, *at)).collect();
+        let mut ended = Vec::new();
         self.ledger.for_each(|pending| {
-            if pending.message == message.0 && pending.due_ms >= loaded_until {
-                settled.push(cancelled(pending));
+            if let Some(at) = wanted.get(&pending.message) {
+                ended.push((*pending, *at));
             }
         })?;
-        self.writer.send(Job::Settle(settled));
+        // The writer told them already, but since then more may have been handed to them from here.
+        messages.iter().for_each(|(message, _)| self.shards.cancel(*message));
+        let (now_ms, loaded_until) = (self.clock.now().as_ms(), self.ledger.loaded_until());
+        let mut settled = Vec::new();
+        for (pending, at) in ended {
+            let Pending { message, endpoint, .. } = pending;
+            let update = Update { message, endpoint, at, to: Standing::Settled };
+            let returned = self.ledger.apply_unheld(update, now_ms);
+            debug_assert_eq!(returned, None, "what has ended is in nobody's hands");
+            if pending.due_ms >= loaded_until {
+                settled.push(cancelled(&pending));
+            }
+        }
+        if !settled.is_empty() {
+            self.writer.send(Job::Settle(settled));
+        }
         Ok(())
     }
 
-    /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs. The
-    /// messages of deliveries that are due late are carried forward out of the segments that are in the way; those
-    /// due sooner move on by themselves.
-    fn survey(&mut self, in_the_way: u32) -> Result<(), LedgerError> {
+    /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs. Returns
+    /// the deliveries whose messages are to be carried forward out of the segments that are in the way: those that
+    /// are due late. What is due sooner moves on by itself.
+    fn survey(&mut self, in_the_way: u32) -> Result<Vec<Pending>, LedgerError> {
         // A message that only the log remembers now may be in the ledger by the time the answer is read.
         let mut oldest = self.ledger.hand_over()?.segment.min(self.low_water.segment);
         let late = (self.clock.now() + self.horizon + CARRY_MARGIN * 2).as_ms();
@@ -160,13 +202,10 @@ impl Keeper {
                 carried.push(*pending);
             }
         })?;
-        if !carried.is_empty() {
-            carried.sort_unstable_by_key(|pending| pending.message_at);
-            self.writer.send(Job::Carry(carried));
-        }
+        carried.sort_unstable_by_key(|pending| pending.message_at);
         self.progress.oldest_segment.store(oldest, Ordering::Release);
         self.progress.surveyed.store(self.end.as_u64(), Ordering::Release);
-        Ok(())
+        Ok(carried)
     }
 
     fn look_after(&mut self) -> Result<(), LedgerError> {

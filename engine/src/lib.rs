@@ -31,4 +31,5 @@ pub mod publish;
 mod recovery;
 mod routing;
 mod shard;
+mod threads;
 mod writer;

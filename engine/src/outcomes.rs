@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
 use parking_lot::{Mutex, RwLock};
 use posthaste_storage::EntryId;
@@ -73,6 +73,12 @@ impl Outcomes {
         })
     }
 
+    /// The writer says that the log has grown, before it notes what with. Whoever begins to follow then either
+    /// finds it in the log or is counted here already.
+    pub(crate) fn written(&self) {
+        fence(Ordering::SeqCst);
+    }
+
     /// The writer notes an outcome that is durable; followers hear of it at the next [`Self::publish`].
     pub(crate) fn note(&self, application: ApplicationId) {
         if self.following.load(Ordering::Relaxed) == 0 {
@@ -103,8 +109,13 @@ impl Outcomes {
     /// Follows an application from now on: news that come after this call are heard.
     pub(crate) fn follow(self: &Arc<Self>, application: ApplicationId) -> Following {
         self.following.fetch_add(1, Ordering::SeqCst);
-        let follower = self.followers.write().entry(application).or_default().clone();
+        // See `written`.
+        fence(Ordering::SeqCst);
+        let mut followers = self.followers.write();
+        let follower = followers.entry(application).or_default().clone();
+        // Counted before the lock is let go, or the last one to leave could remove it from the map meanwhile.
         follower.count.fetch_add(1, Ordering::SeqCst);
+        drop(followers);
         Following { application, follower, outcomes: self.clone() }
     }
 

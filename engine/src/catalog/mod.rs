@@ -218,8 +218,9 @@ impl Catalog {
             }
             Record::Endpoint(endpoint) => {
                 let Some(before) = self.books.write().put_endpoint(&endpoint) else { return };
+                // The shards hear of it before messages are routed to it: what came first would find nobody.
+                tell(&subscribers, &CatalogEvent::EndpointChanged(endpoint.clone()));
                 self.lookups.put_endpoint(before.as_deref(), &endpoint);
-                tell(&subscribers, &CatalogEvent::EndpointChanged(endpoint));
             }
         }
     }

@@ -71,6 +71,8 @@ pub enum Outcome {
     RequestInvalid,
     /// Not sent: the message or the endpoint was taken back before.
     Withdrawn,
+    /// Not sent: this machine had no socket, port or memory to spare for a connection.
+    OutOfSockets,
 }
 
 /// Whom an outcome speaks against: whose health learns from it.
@@ -99,6 +101,7 @@ impl Outcome {
                 | Self::PayloadDamaged
                 | Self::RequestInvalid
                 | Self::Withdrawn
+                | Self::OutOfSockets
                 | Self::AddressForbidden
         )
     }
@@ -117,6 +120,7 @@ impl Outcome {
             | Self::PayloadDamaged
             | Self::RequestInvalid
             | Self::Withdrawn
+            | Self::OutOfSockets
             | Self::AddressForbidden => Blame::Nobody,
             Self::BadStatus { .. } | Self::Redirect { .. } | Self::RetryAfter { .. } | Self::Gone => {
                 Blame::Url
@@ -169,6 +173,7 @@ impl Outcome {
             Self::PayloadDamaged => 32,
             Self::RequestInvalid => 33,
             Self::Withdrawn => 34,
+            Self::OutOfSockets => 35,
         }
     }
 
@@ -197,6 +202,7 @@ impl Outcome {
             32 => Self::PayloadDamaged,
             33 => Self::RequestInvalid,
             34 => Self::Withdrawn,
+            35 => Self::OutOfSockets,
             _ => return None,
         })
     }
@@ -225,6 +231,7 @@ impl Outcome {
             Self::PayloadDamaged => "payload_damaged",
             Self::RequestInvalid => "request_invalid",
             Self::Withdrawn => "withdrawn",
+            Self::OutOfSockets => "out_of_sockets",
         }
     }
 }
@@ -242,7 +249,7 @@ mod tests {
                 assert!(names.insert(outcome.name()), "{} stands for two codes", outcome.name());
             }
         }
-        assert_eq!(names.len(), 21);
+        assert_eq!(names.len(), 22);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::egress::EgressPolicy;
 use super::pool::PoolLimits;
 use super::response::ResponseLimits;
-use super::retry_after::RetryAfterLimits;
 use super::trust::Trust;
+use crate::core::retry::RetryAfterLimits;
 
 /// How long each phase of an attempt may last. None may be zero.
 #[derive(Debug, Clone, Copy)]

@@ -227,15 +227,32 @@ fn connect_failure(address: SocketAddr, error: &io::Error) -> Failure {
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
             format!("no route to {address}")
         }
-        // Among others this server's own want of sockets, which the words of the system then name.
         _ => format!("cannot connect to {address}: {error}"),
     };
-    Failure::new(Outcome::ConnectFailed, detail)
+    let outcome = if is_our_own_shortage(error) { Outcome::OutOfSockets } else { Outcome::ConnectFailed };
+    Failure::new(outcome, detail)
+}
+
+/// Whether the connection failed for want of something on this side, which says nothing about the receiver: file
+/// descriptors (of the process, of the machine), local ports, memory for sockets.
+fn is_our_own_shortage(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shortage_of_our_own_is_not_held_against_the_receiver() {
+        let address: SocketAddr = "192.0.2.1:443".parse().expect("an address");
+        let shortage = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+        assert_eq!(connect_failure(address, &shortage).outcome, Outcome::OutOfSockets);
+        let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
+        assert_eq!(connect_failure(address, &refused).outcome, Outcome::ConnectFailed);
+    }
 
     #[test]
     fn families_are_tried_in_turn() {

@@ -55,7 +55,6 @@ pub use pool::PoolLimits;
 pub use request::MessageHead;
 pub use resolver::{Resolve, ResolveError, Resolving, SystemResolver};
 pub use response::ResponseLimits;
-pub use retry_after::RetryAfterLimits;
 pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, SecretError, SigningSecret};
 pub use sender::Sender;
 pub use target::{Authorization, SECRETS_MAX, SuccessRule, Target, TargetError, TargetSpec};

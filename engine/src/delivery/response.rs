@@ -12,8 +12,9 @@ use crate::core::outcome::Outcome;
 
 use super::failure::shown;
 use super::http1::HEAD_BYTES_MAX;
-use super::retry_after::{RetryAfterLimits, wait_asked_for};
+use super::retry_after::wait_asked_for;
 use super::target::SuccessRule;
+use crate::core::retry::RetryAfterLimits;
 
 /// How much of a response is read and kept, in bytes.
 #[derive(Debug, Clone, Copy)]

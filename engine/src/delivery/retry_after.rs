@@ -6,21 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderValue;
 
-/// How short and how long a wait a receiver may ask for.
-#[derive(Debug, Clone, Copy)]
-pub struct RetryAfterLimits {
-    /// The shortest wait; a shorter one becomes this.
-    pub min: Duration,
-    /// The longest wait; a longer one becomes this.
-    pub max: Duration,
-}
-
-impl RetryAfterLimits {
-    fn clamp(&self, wait: Duration) -> Duration {
-        // Not `Ord::clamp`, which panics on limits in the wrong order.
-        wait.max(self.min).min(self.max)
-    }
-}
+use crate::core::retry::{RetryAfterLimits, clamp_retry_after};
 
 /// The wait that is asked for, within the limits; `None` where none is readable.
 pub(super) fn wait_asked_for(
@@ -30,7 +16,7 @@ pub(super) fn wait_asked_for(
 ) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
     let wait = delta_seconds(text).or_else(|| until_date(text, unix_secs))?;
-    Some(limits.clamp(wait))
+    Some(clamp_retry_after(wait, limits))
 }
 
 fn delta_seconds(text: &str) -> Option<Duration> {

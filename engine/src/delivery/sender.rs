@@ -27,8 +27,8 @@ use super::pool::Pool;
 use super::request::{MessageHead, Signed};
 use super::resolver::{Resolve, SystemResolver};
 use super::response::{ReadBody, ResponseLimits, headers_text, judge, read_body};
-use super::retry_after::RetryAfterLimits;
 use super::target::Target;
+use crate::core::retry::RetryAfterLimits;
 
 /// The longest that any attempt may last, so that no sum of times overflows.
 const TOTAL_MAX: Duration = Duration::from_secs(3_600);

@@ -134,6 +134,14 @@ impl Shards {
         self.tell_all(|| ToShard::Stop);
     }
 
+    /// What a shard would find in its inbox.
+    #[cfg(test)]
+    pub(crate) fn take_inbox(&self, shard: usize) -> Vec<ToShard> {
+        let mut taken = Vec::new();
+        self.fronts[shard].inbox.take(&mut taken);
+        taken
+    }
+
     /// So many reports of each shard have been stored. A shard that held back because of them goes on.
     pub(crate) fn stored(&self, counts: &[usize]) {
         for (front, count) in self.fronts.iter().zip(counts) {

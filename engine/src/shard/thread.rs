@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use posthaste_storage::log::LogReader;
+use posthaste_storage::log::{LogReader, ReadError};
 use posthaste_storage::{Position, record::Record};
 use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_blocking, spawn_local};
@@ -26,6 +26,7 @@ use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
 use crate::message::Message;
 use crate::metrics::Metrics;
+use crate::threads;
 use crate::writer::{Event, Job, WriterHandle};
 
 /// Reports not stored yet beyond which a shard starts nothing new: what a crash could repeat is bounded.
@@ -66,8 +67,7 @@ pub(crate) fn spawn(
     shard: ShardThread,
     sender: impl FnOnce() -> Sender + Send + 'static,
 ) -> std::io::Result<JoinHandle<()>> {
-    let name = format!("shard-{}", shard.number);
-    std::thread::Builder::new().name(name).spawn(move || {
+    threads::spawn(format!("shard-{}", shard.number), move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(4)
@@ -245,7 +245,7 @@ impl Running {
                     let head = MessageHead { id: &message.id, content_type: message.content_type.as_deref() };
                     sender.attempt(&target, head, message.payload.clone(), unix_secs()).await
                 }
-                Err(why) => Report::unsent(Outcome::PayloadDamaged, why),
+                Err((outcome, why)) => Report::unsent(outcome, why),
             };
             finish.put(token, report);
         });
@@ -297,8 +297,15 @@ impl Finish {
     }
 }
 
-/// The message as it stands in the log. An error says in words why it cannot be delivered.
-async fn read_back(reader: LogReader, id: MessageId, at: Position) -> Result<Arc<Message>, String> {
+/// The message as it stands in the log. An error says in words why it cannot be delivered, and whether it ever can:
+/// a disk that does not answer, or a process out of file descriptors, is no reason to give a delivery up.
+async fn read_back(
+    reader: LogReader,
+    id: MessageId,
+    at: Position,
+) -> Result<Arc<Message>, (Outcome, String)> {
+    let damaged = |why| (Outcome::PayloadDamaged, why);
+    let not_now = |why| (Outcome::RequestInvalid, why);
     let read = move || match reader.record_at(at) {
         Ok(Some(owned)) => match owned.record() {
             Record::Message(found)
@@ -307,10 +314,11 @@ async fn read_back(reader: LogReader, id: MessageId, at: Position) -> Result<Arc
             {
                 Ok(Message::new(id, found.content_type, found.payload))
             }
-            _ => Err(format!("the log holds something else than this message at {at}")),
+            _ => Err(damaged(format!("the log holds something else than this message at {at}"))),
         },
-        Ok(None) => Err(format!("the log does not hold {at} any more")),
-        Err(error) => Err(error.to_string()),
+        Ok(None) => Err(damaged(format!("the log does not hold {at} any more"))),
+        Err(error @ ReadError::Io { .. }) => Err(not_now(error.to_string())),
+        Err(error) => Err(damaged(error.to_string())),
     };
-    spawn_blocking(read).await.unwrap_or_else(|error| Err(error.to_string()))
+    spawn_blocking(read).await.unwrap_or_else(|error| Err(not_now(error.to_string())))
 }

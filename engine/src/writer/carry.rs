@@ -2,6 +2,9 @@
 //!
 //! Only deliveries are carried that no shard can hold before their new record is durable (the keeper picks
 //! them, this checks again). So the log never says that a delivery is pending after it said that it ended.
+//! They are carried a few at a time: publishers do not wait for old messages to be read.
+
+use std::collections::VecDeque;
 
 use posthaste_storage::Position;
 use posthaste_storage::ledger::{Pending, Standing, Update};
@@ -11,6 +14,13 @@ use super::{Block, Writer};
 use crate::core::ids::MessageId;
 use crate::keeper::{CARRY_MARGIN, LedgerUpdate};
 
+/// Messages carried in one block.
+const MESSAGES_MAX: usize = 256;
+/// Bytes of a block at which no further message is carried.
+const BLOCK_BYTES: usize = 1 << 20;
+/// Deliveries carried with one copy of their message: with the largest payload they fit a record.
+const DELIVERIES_MAX: usize = 10_000;
+
 /// A message whose new record is in the block.
 pub(super) struct StagedCarry {
     pending: Vec<Pending>,
@@ -18,26 +28,42 @@ pub(super) struct StagedCarry {
 }
 
 impl Writer {
-    /// Stages the messages of these deliveries, which come sorted by message.
-    pub(super) fn stage_carried(&mut self, pending: Vec<Pending>, block: &mut Block) {
-        let late = (self.clock.now() + self.settings.horizon + CARRY_MARGIN).as_ms();
-        for of_message in pending.chunk_by(|a, b| a.message == b.message) {
-            let cancelled = self.state.cancelled_since_survey.contains(&MessageId(of_message[0].message));
-            let of_message: Vec<Pending> =
-                of_message.iter().filter(|pending| pending.due_ms > late && !cancelled).copied().collect();
-            if of_message.is_empty() || self.state.full || self.state.poisoned {
-                continue;
+    /// Stages the next messages that are to be carried.
+    pub(super) fn stage_carrying(&mut self, block: &mut Block) {
+        let Some(mut carrying) = self.state.carrying.take() else { return };
+        for _ in 0..MESSAGES_MAX {
+            if self.state.full || self.state.poisoned {
+                // The next survey picks them again.
+                carrying.clear();
             }
+            if carrying.is_empty() {
+                self.state.surveying = false;
+                return;
+            }
+            if self.log.pending_bytes() >= BLOCK_BYTES {
+                break;
+            }
+            let of_message = self.next_of_message(&mut carrying);
             if let Some(at) = self.carry(&of_message) {
                 block.carried.push(StagedCarry { pending: of_message, at });
             }
         }
+        self.state.carrying = Some(carrying);
     }
 
-    /// `None` when the message stays where it is: the block is full, or it cannot be read. The next survey tries
-    /// again.
+    /// Takes the deliveries of one message (they come sorted by it), and of those the ones that may be carried.
+    fn next_of_message(&self, carrying: &mut VecDeque<Pending>) -> Vec<Pending> {
+        let Some(&first) = carrying.front() else { return Vec::new() };
+        let same =
+            carrying.iter().take(DELIVERIES_MAX).take_while(|next| next.message == first.message).count();
+        let late = (self.clock.now() + self.settings.horizon + CARRY_MARGIN).as_ms();
+        let cancelled = self.state.cancelled.contains(MessageId(first.message));
+        carrying.drain(..same).filter(|pending| pending.due_ms > late && !cancelled).collect()
+    }
+
+    /// `None` when the message stays where it is: there is nothing to carry, or it cannot be read.
     fn carry(&mut self, pending: &[Pending]) -> Option<Position> {
-        let from = pending[0].message_at;
+        let from = pending.first()?.message_at;
         let owned = match self.log.reader().record_at(from) {
             Ok(owned) => owned?,
             Err(error) => {
@@ -54,7 +80,14 @@ impl Writer {
             })
             .collect();
         let message = *owned.record().message()?;
-        self.log.append(&Record::Carried(Carried { message, pending: list.as_slice().into() })).ok()
+        let carried = Record::Carried(Carried { message, pending: list.as_slice().into() });
+        match self.log.append(&carried) {
+            Ok(at) => Some(at),
+            Err(error) => {
+                tracing::error!(%error, "a message cannot be carried forward; its segment is kept");
+                None
+            }
+        }
     }
 }
 

@@ -8,19 +8,26 @@
 //!
 //! Invariants
 //! - Nothing is acknowledged, and nothing told to a shard or to the ledger, before its record is synced.
+//! - What the shards report is stored in the order in which it was handed over, or a replay would end with what
+//!   was true before.
 //! - A full disk refuses publishers and keeps what the shards report until there is space.
 //! - After a failed sync nothing is accepted until a restart.
 //!
 //! Not here: what a record looks like (`posthaste_storage`), and what is done with the ledger (`keeper`).
 
+mod cancelled;
 mod carry;
 mod event_ids;
 mod fresh;
+mod job;
 mod retention;
 mod stage;
 mod tell;
+#[cfg(test)]
+pub(crate) mod tests;
+mod upkeep;
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,102 +36,22 @@ use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
-use tokio::sync::oneshot;
 
-use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
+use crate::catalog::CommitError;
 use crate::clock::Clock;
 use crate::core::delivery::DeliveryState;
-use crate::core::ids::{ApplicationId, MessageId};
-use crate::core::shard::{AttemptEnded, Incoming, Parked, Settled};
-use crate::delivery::Ended as Report;
-use crate::keeper::{KeeperProgress, LedgerBatch, LedgerUpdate};
+use crate::core::shard::{Incoming, Settled};
+use crate::keeper::{KeeperProgress, LedgerBatch};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
-use crate::publish::{Admitted, PublishError};
+use crate::publish::PublishError;
 use crate::shard::{ShardBatches, Shards};
+use cancelled::Cancelled;
 pub(crate) use event_ids::{EventIds, Known};
 use fresh::Fresh;
-
-/// Answers to a batch of publishes, in its order.
-pub(crate) type PublishReply = oneshot::Sender<Vec<Result<MessageId, PublishError>>>;
-
-/// What came of deliveries, as a shard reports it.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// An attempt ended, or was refused.
-    Ended(Box<AttemptEnded<Report>>),
-    /// The ledger takes a delivery.
-    Parked(Parked),
-    /// A delivery ended without an attempt.
-    Settled(Settled),
-}
-
-/// What the writer is asked to do.
-#[derive(Debug)]
-pub(crate) enum Job {
-    /// Store these messages and hand out their deliveries.
-    Publish {
-        /// The messages, checked and routed.
-        messages: Vec<Admitted>,
-        /// Answered after the sync.
-        reply: PublishReply,
-    },
-    /// Store a change of the catalog.
-    Change {
-        /// All or nothing, as one batch.
-        changes: Vec<Change>,
-        /// Answered after the sync.
-        reply: oneshot::Sender<Result<(), CommitError>>,
-    },
-    /// Store what a shard reports.
-    Report {
-        /// Which shard.
-        shard: usize,
-        /// In the order in which it happened.
-        events: Vec<Event>,
-    },
-    /// Store that these deliveries ended without an attempt, found so by the keeper.
-    Settle(Vec<Settled>),
-    /// Store that a message is taken back.
-    Cancel(Cancel),
-    /// Write the messages of these deliveries again, so that their segments can be removed.
-    Carry(Vec<Pending>),
-    /// Store everything handed over before, and end.
-    Stop,
-}
-
-/// Takes a message back: what is pending of it ends as cancelled.
-#[derive(Debug)]
-pub(crate) struct Cancel {
-    /// Whose message it is.
-    pub application: ApplicationId,
-    /// Which message.
-    pub message: MessageId,
-    /// Answered after the sync.
-    pub reply: oneshot::Sender<Result<(), CommitError>>,
-}
-
-/// Hands jobs to the writer. Cheap to clone.
-///
-/// The queue itself has no bound; what is in it has: publishers hold permits for the bytes they hand over,
-/// a shard holds back new attempts while too many of its reports are not stored yet, and the API makes one
-/// change at a time.
-#[derive(Debug, Clone)]
-pub(crate) struct WriterHandle(Sender<Job>);
-
-impl WriterHandle {
-    /// Hands a job over. `false` when the writer has ended.
-    pub(crate) fn send(&self, job: Job) -> bool {
-        self.0.send(job).is_ok()
-    }
-}
-
-/// A queue for jobs, made before the writer so that others can hold its handle.
-pub(crate) fn queue() -> (WriterHandle, Receiver<Job>) {
-    let (sender, receiver) = crossbeam_channel::unbounded();
-    (WriterHandle(sender), receiver)
-}
+use job::PublishReply;
+pub(crate) use job::{Cancel, Event, Job, WriterHandle, queue};
 
 /// What bounds the writer.
 #[derive(Debug, Clone)]
@@ -171,17 +98,29 @@ pub(crate) struct Writer {
 #[derive(Default)]
 pub(crate) struct State {
     fresh: Fresh,
-    /// Reports that wait for space, oldest first.
-    held: Vec<(Option<usize>, Event)>,
+    /// Reports that wait for space or for the next block, oldest first. While there are any, further ones wait
+    /// behind them.
+    held: VecDeque<(Option<usize>, Event)>,
+    /// Publishers are refused.
     full: bool,
+    /// The disk took nothing; it is not tried again before this.
+    blocked_until: Option<Instant>,
     poisoned: bool,
+    /// The catalog's copy failed. It must not move on past a change that it does not have.
+    catalog_failed: bool,
+    /// No entry of the catalog's copy lies in an older segment.
+    catalog_from: u32,
     space_checked: Option<Instant>,
     housekept: Option<Instant>,
     remembered_before: Position,
     /// Set when the keeper is to be asked which segments are still needed.
     survey: Option<u32>,
-    cancelled_since_survey: HashSet<MessageId>,
+    /// Whether it was asked and what is to be carried has not all been carried.
+    surveying: bool,
     surveyed: Option<Instant>,
+    /// What is to be carried, once the keeper has said so.
+    carrying: Option<VecDeque<Pending>>,
+    cancelled: Cancelled,
     stopping: bool,
 }
 
@@ -209,7 +148,7 @@ impl State {
             home: incoming.home,
         };
         if !batches.deliver(shards, incoming) {
-            self.held.push((None, Event::Settled(settled)));
+            self.held.push_back((None, Event::Settled(settled)));
         }
     }
 }
@@ -219,7 +158,7 @@ impl State {
 struct Block {
     publishes: Vec<stage::StagedPublish>,
     changes: Vec<stage::StagedChange>,
-    cancels: Vec<Cancel>,
+    cancels: Vec<stage::StagedCancel>,
     carried: Vec<carry::StagedCarry>,
     events: Vec<stage::StagedEvent>,
 }
@@ -232,35 +171,58 @@ impl Block {
             && self.carried.is_empty()
             && self.events.is_empty()
     }
+
+    fn records(&self) -> usize {
+        let published: usize = self.publishes.iter().map(|staged| staged.stored.len()).sum();
+        let changes: usize = self.changes.iter().map(|staged| staged.positions.len()).sum();
+        published + changes + self.cancels.len() + self.carried.len() + self.events.len()
+    }
 }
 
 impl Writer {
     /// Works until told to stop. Returns the log and the catalog, everything stored.
     pub(crate) fn run(mut self) -> (Log, CatalogStore) {
         while !self.state.stopping {
-            let mut block = Block::default();
-            let wait = if self.state.held.is_empty() { HOUSEKEEPING } else { SPACE_CHECK };
-            match self.jobs.recv_timeout(wait) {
+            self.step(if self.state.held.is_empty() { HOUSEKEEPING } else { SPACE_CHECK });
+        }
+        self.store_held();
+        self.move_catalog();
+        self.send_to_keeper(Vec::new(), Vec::new());
+        (self.log, self.catalog)
+    }
+
+    /// Gathers one block and commits it. Waits up to `patience` for a job if there is nothing else to do.
+    fn step(&mut self, patience: Duration) {
+        self.check_space();
+        let mut block = Block::default();
+        self.stage_held(&mut block);
+        self.stage_carrying(&mut block);
+        if self.log.pending_bytes() < BLOCK_BYTES {
+            match self.jobs.recv_timeout(if block.is_empty() { patience } else { Duration::ZERO }) {
                 Ok(job) => self.gather(job, &mut block),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => self.state.stopping = true,
             }
-            self.stage_held(&mut block);
-            self.commit(block);
-            self.housekeep();
         }
-        (self.log, self.catalog)
+        self.commit(block);
+        self.housekeep();
     }
 
     /// Stages this job and all that have come meanwhile, up to a block's size.
     fn gather(&mut self, first: Job, block: &mut Block) {
-        self.check_space();
         self.stage(first, block);
         while self.log.pending_bytes() < BLOCK_BYTES && !self.state.stopping {
             match self.jobs.try_recv() {
                 Ok(job) => self.stage(job, block),
                 Err(_) => break,
             }
+        }
+    }
+
+    /// Commits what the block holds already if so many bytes more would be too much for it.
+    fn make_room(&mut self, bytes: usize, block: &mut Block) {
+        if self.log.pending_bytes() + bytes > BLOCK_BYTES {
+            self.commit(std::mem::take(block));
         }
     }
 
@@ -275,105 +237,56 @@ impl Writer {
         match self.log.commit() {
             Ok(_) => {
                 self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
-                self.state.full = false;
+                self.metrics.commit_records.observe(block.records() as f64);
                 self.tell(block);
             }
-            Err(LogCommitError::Full { .. } | LogCommitError::OutOfFiles { .. }) => {
-                self.commit_without_publishers(block);
+            Err(error @ (LogCommitError::Full { .. } | LogCommitError::OutOfFiles { .. })) => {
+                self.commit_without_publishers(block, &error);
             }
             Err(error) => self.poison(block, &error),
         }
     }
 
-    /// The disk is full: publishers are refused, and what the shards report is kept for later.
-    fn commit_without_publishers(&mut self, block: Block) {
+    /// Nothing can be written: publishers are refused, and what the shards report is kept for later.
+    fn commit_without_publishers(&mut self, block: Block, error: &LogCommitError) {
         if !self.state.full {
-            tracing::error!("the disk is full: publishers are refused until there is space");
+            tracing::error!(%error, "publishers are refused until there is space");
         }
         self.state.full = true;
+        self.state.blocked_until = Some(Instant::now() + SPACE_CHECK);
         self.metrics.disk_full.set(1);
         self.log.discard_pending();
         let events = self.refuse(block, &PublishError::Full, CommitError::Full);
-        self.state.held.splice(0..0, events);
+        events.into_iter().rev().for_each(|event| self.state.held.push_front(event));
     }
 
     fn poison(&mut self, block: Block, error: &LogCommitError) {
-        if !self.state.poisoned {
-            tracing::error!(%error, "the log stopped: nothing is accepted or recorded until a restart");
-        }
-        self.state.poisoned = true;
-        self.metrics.poisoned.set(1);
+        self.stop_accepting(error);
+        self.log.discard_pending();
         // Reports are lost with the log: their attempts may be repeated after the restart, under the same
         // message id. Shards stop by themselves once too many of their reports have not been stored.
         drop(self.refuse(block, &PublishError::LogPoisoned, CommitError::Poisoned));
     }
 
-    fn check_space(&mut self) {
-        if self.state.space_checked.is_some_and(|at| at.elapsed() < SPACE_CHECK) {
-            return;
+    fn stop_accepting(&mut self, error: &dyn std::error::Error) {
+        if !self.state.poisoned {
+            tracing::error!(%error, "the log stopped: nothing is accepted or recorded until a restart");
         }
-        self.state.space_checked = Some(Instant::now());
-        let full = (self.available_bytes)() < self.settings.reserve_bytes;
-        if full != self.state.full {
-            match full {
-                true => tracing::error!(
-                    reserve_bytes = self.settings.reserve_bytes,
-                    "free space is below storage.reserve_bytes: publishers are refused until there is more"
-                ),
-                false => tracing::info!("there is space again: publishers are accepted"),
-            }
-        }
-        self.state.full = full;
-        self.metrics.disk_full.set(full.into());
+        self.state.poisoned = true;
+        self.metrics.poisoned.set(1);
     }
 
-    fn housekeep(&mut self) {
-        if self.state.housekept.is_some_and(|at| at.elapsed() < HOUSEKEEPING) {
-            return;
+    /// At the end: what is still held, as far as the disk takes it.
+    fn store_held(&mut self) {
+        self.state.blocked_until = None;
+        while !self.state.held.is_empty() && !self.state.poisoned && self.state.blocked_until.is_none() {
+            let mut block = Block::default();
+            self.stage_held(&mut block);
+            self.commit(block);
         }
-        self.state.housekept = Some(Instant::now());
-        self.send_to_keeper(Vec::new(), Vec::new());
-        self.bound_replay();
-        self.retain();
-    }
-
-    /// The oldest record a recovery must read because only the log has it.
-    fn low_water(&self) -> Position {
-        self.state.fresh.oldest().unwrap_or_else(|| self.log.end())
-    }
-
-    fn send_to_keeper(&mut self, updates: Vec<LedgerUpdate>, cancelled: Vec<MessageId>) {
-        let batch = LedgerBatch {
-            updates,
-            cancelled,
-            low_water: self.low_water(),
-            end: self.log.end(),
-            survey: std::mem::take(&mut self.state.survey),
-        };
-        // Blocks while the keeper is far behind: then the disk is the limit, for publishers too.
-        if self.keeper.send(batch).is_err() && !self.state.stopping {
-            tracing::error!("the ledger's thread has ended; the log alone remembers what is pending");
+        if !self.state.held.is_empty() {
+            let reports = self.state.held.len();
+            tracing::error!(reports, "what became of attempts could not be stored; they may be repeated");
         }
-    }
-
-    /// Deliveries that wait in queues for long hold up the place from which a recovery replays the log.
-    /// Beyond the configured amount they are handed to the ledger.
-    fn bound_replay(&mut self) {
-        let (oldest, end) = (self.low_water(), self.log.end());
-        let bytes =
-            u64::from(end.segment - oldest.segment) * self.settings.segment_bytes + u64::from(end.offset);
-        // Asking again before the oldest has moved past what was asked for last would change nothing.
-        if bytes > self.settings.replay_bytes_max && self.state.remembered_before <= oldest {
-            self.state.remembered_before = end;
-            self.shards.remember_before(end);
-        }
-    }
-}
-
-impl ChangeLog for WriterHandle {
-    fn commit(&self, changes: Vec<Change>) -> BoxFuture<'_, Result<(), CommitError>> {
-        let (reply, answer) = oneshot::channel();
-        self.send(Job::Change { changes, reply });
-        Box::pin(async move { answer.await.unwrap_or(Err(CommitError::ShuttingDown)) })
     }
 }

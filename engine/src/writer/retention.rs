@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogError;
+use posthaste_storage::log::{SegmentSummary, UnlinkError};
 
 use super::{Block, Writer};
 use crate::catalog::Change;
@@ -16,22 +16,24 @@ use crate::catalog::Change;
 const SURVEY_EVERY: Duration = Duration::from_secs(30);
 /// Catalog entries written again in one block.
 const CARRIED_MAX: usize = 1_000;
+/// Bytes of catalog entries at which a block takes no more of them.
+const CARRIED_BYTES_MAX: usize = 1 << 20;
 
 impl Writer {
     pub(super) fn retain(&mut self) {
         let segments = self.log.segments();
         let bytes: u64 = segments.iter().map(|segment| u64::from(segment.bytes)).sum();
         self.metrics.log_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        let [oldest, next, ..] = segments.as_slice() else { return };
-        let age = Duration::from_millis(self.clock.now().as_ms().saturating_sub(next.created_ms));
-        if age <= self.settings.retention_age && bytes <= self.settings.retention_bytes {
+        let [oldest, _, ..] = segments.as_slice() else { return };
+        let surplus =
+            bytes.saturating_sub(self.settings.retention_bytes).div_ceil(self.settings.segment_bytes.max(1));
+        let old = segments.windows(2).take_while(|pair| self.is_too_old(&pair[0], &pair[1])).count();
+        let in_the_way = old.max(usize::try_from(surplus).unwrap_or(usize::MAX)).min(segments.len() - 1);
+        if in_the_way == 0 {
             return;
         }
-        let segment = oldest.number;
-        let surplus =
-            bytes.saturating_sub(self.settings.retention_bytes) / self.settings.segment_bytes.max(1);
-        let in_the_way = segment + u32::try_from(surplus).unwrap_or(u32::MAX - segment);
-        if self.low_water().segment <= segment || !self.is_unneeded_by_ledger(segment, in_the_way) {
+        let (segment, last) = (oldest.number, segments[in_the_way - 1].number);
+        if self.low_water().segment <= segment || !self.is_unneeded_by_ledger(segment, last) {
             return;
         }
         match self.carry_catalog(segment) {
@@ -39,6 +41,13 @@ impl Writer {
             Ok(false) => {}
             Err(error) => tracing::error!(%error, "the catalog's copy failed; the log is kept"),
         }
+    }
+
+    /// As old as its newest id; if it has none, as the segment that follows.
+    fn is_too_old(&self, segment: &SegmentSummary, next: &SegmentSummary) -> bool {
+        let newest_ms = segment.last_id.map_or(next.created_ms, |id| id.ms());
+        let age = Duration::from_millis(self.clock.now().as_ms().saturating_sub(newest_ms));
+        age > self.settings.retention_age
     }
 
     /// Whether the last survey says so; if it does not, perhaps another is asked for.
@@ -49,21 +58,21 @@ impl Writer {
         if surveyed && self.keeper_progress.oldest_segment() > segment {
             return true;
         }
-        if self.state.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY) {
+        let is_time = self.state.surveyed.is_none_or(|at| at.elapsed() >= SURVEY_EVERY);
+        if is_time && !self.state.surveying {
             self.state.surveyed = Some(Instant::now());
             self.state.survey = Some(in_the_way);
-            self.state.cancelled_since_survey.clear();
+            self.state.surveying = true;
         }
         false
     }
 
     /// Writes again the catalog entries whose record lies in this segment. `true` once there are none left.
     fn carry_catalog(&mut self, segment: u32) -> Result<bool, CatalogError> {
-        let after = Position { segment: segment + 1, offset: 0 };
-        let entries = self.catalog.entries_before(after, None).take(CARRIED_MAX);
-        let changes =
-            entries.map(|entry| entry.map(|entry| Change { key: entry.key, value: Some(entry.value) }));
-        let changes = changes.collect::<Result<Vec<_>, _>>()?;
+        if self.state.catalog_failed {
+            return Ok(false);
+        }
+        let changes = self.catalog_entries_up_to(segment)?;
         if changes.is_empty() {
             // Removals in this segment must not come back with an older copy.
             self.catalog.apply(&[], self.log.end())?;
@@ -71,14 +80,39 @@ impl Writer {
             return Ok(true);
         }
         let mut block = Block::default();
-        self.stage_change(changes, None, &mut block);
+        self.stage_changes(changes, None, &mut block);
         self.commit(block);
         Ok(false)
+    }
+
+    /// Some of the entries in this segment or before. Reads the whole catalog, but not again before a segment
+    /// comes that has any: entries only move to later ones.
+    fn catalog_entries_up_to(&mut self, segment: u32) -> Result<Vec<Change>, CatalogError> {
+        let mut changes = Vec::new();
+        if self.state.catalog_from > segment {
+            return Ok(changes);
+        }
+        let mut bytes = 0;
+        let mut from = self.log.end().segment;
+        for entry in self.catalog.iter() {
+            let entry = entry?;
+            from = from.min(entry.at.segment);
+            if entry.at.segment <= segment {
+                bytes += entry.key.len() + entry.value.len();
+                changes.push(Change { key: entry.key, value: Some(entry.value) });
+            }
+            if changes.len() >= CARRIED_MAX || bytes >= CARRIED_BYTES_MAX {
+                return Ok(changes);
+            }
+        }
+        self.state.catalog_from = from;
+        Ok(changes)
     }
 
     fn unlink(&mut self, segment: u32) {
         match self.log.unlink(segment) {
             Ok(()) => tracing::info!(segment, "a log segment was removed"),
+            Err(error @ UnlinkError::Poisoned { .. }) => self.stop_accepting(&error),
             Err(error) => tracing::error!(segment, %error, "a log segment could not be removed"),
         }
     }

@@ -1,6 +1,8 @@
 //! Staging: from jobs to records in the log's block.
 
-use posthaste_storage::log::AppendError;
+use std::time::Instant;
+
+use posthaste_storage::log::{AppendError, BATCH_BYTES_MAX};
 use posthaste_storage::record::{
     Attempt, Change as ChangeRecord, Message as MessageRecord, Parked as ParkedRecord, Record,
     Settled as SettledRecord, event_hash,
@@ -35,7 +37,16 @@ pub(super) struct Stored {
 pub(super) struct StagedChange {
     pub(super) changes: Vec<Change>,
     pub(super) positions: Vec<Position>,
-    pub(super) reply: Option<oneshot::Sender<Result<(), CommitError>>>,
+    pub(super) reply: Option<ChangeReply>,
+}
+
+/// Whom to tell what came of a change.
+type ChangeReply = oneshot::Sender<Result<(), CommitError>>;
+
+/// A cancellation whose record is in the block.
+pub(super) struct StagedCancel {
+    pub(super) cancel: Cancel,
+    pub(super) at: Position,
 }
 
 /// A report whose record is in the block.
@@ -50,7 +61,7 @@ impl Writer {
     pub(super) fn stage(&mut self, job: Job, block: &mut Block) {
         match job {
             Job::Publish { messages, reply } => self.stage_publishes(messages, reply, block),
-            Job::Change { changes, reply } => self.stage_change(changes, Some(reply), block),
+            Job::Change { changes, reply } => self.stage_change(changes, reply, block),
             Job::Report { shard, events } => {
                 events.into_iter().for_each(|event| self.stage_event(Some(shard), event, block));
             }
@@ -58,12 +69,17 @@ impl Writer {
                 settled.into_iter().for_each(|one| self.stage_event(None, Event::Settled(one), block));
             }
             Job::Cancel(cancel) => self.stage_cancel(cancel, block),
-            Job::Carry(pending) => self.stage_carried(pending, block),
+            Job::Carry(pending) => self.state.carrying = Some(pending.into()),
             Job::Stop => self.state.stopping = true,
         }
     }
 
+    /// Stages what was held back, before anything newer. After a disk that took nothing, not at once.
     pub(super) fn stage_held(&mut self, block: &mut Block) {
+        if self.state.blocked_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
+        self.state.blocked_until = None;
         for (shard, event) in std::mem::take(&mut self.state.held) {
             self.stage_event(shard, event, block);
         }
@@ -113,7 +129,7 @@ impl Writer {
             endpoints: endpoints.as_slice().into(),
             payload: &message.payload,
         };
-        let at = self.append(&Record::Message(record)).map_err(append_error)?;
+        let at = self.log.append(&Record::Message(record)).map_err(append_error)?;
         if let Some(key) = key {
             self.event_ids.remember(key, Known { message: id, digest: message.digest });
         }
@@ -121,60 +137,87 @@ impl Writer {
         Ok(MessageId(id))
     }
 
-    pub(super) fn stage_change(
-        &mut self,
-        changes: Vec<Change>,
-        reply: Option<oneshot::Sender<Result<(), CommitError>>>,
-        block: &mut Block,
-    ) {
-        let refusal = match (self.state.poisoned, self.state.full) {
-            (true, _) => Some(CommitError::Poisoned),
-            (false, true) => Some(CommitError::Full),
-            (false, false) => None,
+    /// Stages changes, all of them or none.
+    fn stage_change(&mut self, changes: Vec<Change>, reply: ChangeReply, block: &mut Block) {
+        let bytes = changes.iter().map(record_bytes_max).sum();
+        self.make_room(bytes, block);
+        let refusal = match self.state.poisoned {
+            true => CommitError::Poisoned,
+            false if self.state.full => CommitError::Full,
+            false if bytes > BATCH_BYTES_MAX as usize => {
+                tracing::error!(
+                    bytes,
+                    max = BATCH_BYTES_MAX,
+                    "a change of the catalog is too large for a batch"
+                );
+                CommitError::Full
+            }
+            false => return self.stage_changes(changes, Some(reply), block),
         };
-        if let Some(error) = refusal {
-            if let Some(reply) = reply {
-                // Whoever asked may have gone; then there is nobody to tell.
-                let _ = reply.send(Err(error));
-            }
-            return;
-        }
-        let mut positions = Vec::with_capacity(changes.len());
-        for change in &changes {
-            let record = ChangeRecord { key: &change.key, value: change.value.as_deref() };
-            match self.append(&Record::Change(record)) {
-                Ok(at) => positions.push(at),
-                Err(error) => tracing::error!(%error, "a catalog change is too large to store"),
-            }
-        }
-        block.changes.push(StagedChange { changes, positions, reply });
+        // Whoever asked may have gone; then there is nobody to tell.
+        let _ = reply.send(Err(refusal));
     }
 
+    /// Stages changes that fit the block. They may use the space that is kept back from publishers.
+    pub(super) fn stage_changes(
+        &mut self,
+        changes: Vec<Change>,
+        reply: Option<ChangeReply>,
+        block: &mut Block,
+    ) {
+        let append = |change: &Change| {
+            self.log
+                .append(&Record::Change(ChangeRecord { key: &change.key, value: change.value.as_deref() }))
+        };
+        match changes.iter().map(append).collect() {
+            Ok(positions) => block.changes.push(StagedChange { changes, positions, reply }),
+            Err(error) => {
+                // Only a log that stopped refuses what fits; then nothing of the block is committed.
+                self.stop_accepting(&error);
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(CommitError::Poisoned));
+                }
+            }
+        }
+    }
+
+    /// Stages what a shard or the keeper reports, behind whatever was reported before.
     pub(super) fn stage_event(&mut self, shard: Option<usize>, event: Event, block: &mut Block) {
+        self.make_room(1, block);
         if self.state.poisoned {
             return;
         }
+        if !self.state.held.is_empty() {
+            return self.state.held.push_back((shard, event));
+        }
+        let event = self.state.cancelled.end(event);
+        let taken_back = self.state.cancelled.is_held(&event);
         let now_ms = self.clock.now().as_ms();
         let staged = match &event {
             Event::Ended(ended) => {
-                let id = self.log.next_id(now_ms);
-                self.append(&Record::Attempt(attempt_record(id, ended)))
+                let mut record = attempt_record(self.log.next_id(now_ms), ended);
+                if taken_back {
+                    (record.state, record.next_attempt_ms) = (DeliveryState::Cancelled.code(), 0);
+                }
+                self.log.append(&Record::Attempt(record))
             }
-            Event::Parked(parked) => self.append(&Record::Parked(parked_record(parked))),
+            Event::Parked(parked) if taken_back => {
+                self.log.append(&Record::Settled(taken_back_record(parked, now_ms)))
+            }
+            Event::Parked(parked) => self.log.append(&Record::Parked(parked_record(parked))),
             Event::Settled(settled) => {
                 let id = self.log.next_id(now_ms);
-                self.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
+                self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
             }
         };
         match staged {
             Ok(at) => block.events.push(StagedEvent { shard, at, event }),
-            // The next block takes it.
-            Err(AppendError::BatchFull { .. }) => self.state.held.push((shard, event)),
             Err(error) => tracing::error!(%error, "a report cannot be stored"),
         }
     }
 
     fn stage_cancel(&mut self, cancel: Cancel, block: &mut Block) {
+        self.make_room(1, block);
         let record = SettledRecord {
             message: cancel.message.0,
             application: cancel.application.as_u64(),
@@ -182,16 +225,15 @@ impl Writer {
             state: DeliveryState::Cancelled.code(),
             at_ms: self.clock.now().as_ms(),
         };
-        if self.state.poisoned || self.append(&Record::Settled(record)).is_err() {
-            let _ = cancel.reply.send(Err(CommitError::Poisoned));
-            return;
+        match self.log.append(&Record::Settled(record)) {
+            Ok(at) => block.cancels.push(StagedCancel { cancel, at }),
+            Err(error) => {
+                self.stop_accepting(&error);
+                let _ = cancel.reply.send(Err(CommitError::Poisoned));
+            }
         }
-        self.state.cancelled_since_survey.insert(cancel.message);
-        block.cancels.push(cancel);
-    }
-
-    fn append(&mut self, record: &Record<'_>) -> Result<Position, AppendError> {
-        self.log.append(record)
+        // At once: what is reported from now on must know whether the message is taken back.
+        self.commit(std::mem::take(block));
     }
 
     /// Answers everybody in a block that did not become durable, and gives back what is to be tried again.
@@ -210,7 +252,7 @@ impl Writer {
         for reply in block.changes.into_iter().filter_map(|staged| staged.reply) {
             let _ = reply.send(Err(change));
         }
-        for cancel in block.cancels {
+        for StagedCancel { cancel, .. } in block.cancels {
             let _ = cancel.reply.send(Err(change));
         }
         block.events.into_iter().map(|staged| (staged.shard, staged.event)).collect()
@@ -222,13 +264,23 @@ impl Writer {
                 self.event_ids.take_back(event_hash(stored.message.application.as_u64(), event_id));
             }
         }
-        // An id of this block is lost, whether it was new or the answer to a repetition.
+        // An id of this block is lost, whether it was new, or the answer to a repetition or a conflict.
         let answers = staged.answers.into_iter().map(|answer| match answer {
-            Ok(id) if id.0 >= first_lost => Err(error.clone()),
+            Ok(id) | Err(PublishError::Conflict { first: id, .. }) if id.0 >= first_lost => {
+                Err(error.clone())
+            }
             other => other,
         });
-        let _ = staged.reply.send(answers.collect());
+        let answers: Vec<_> = answers.collect();
+        self.metrics.refused.inc_by(answers.iter().filter(|answer| answer.is_err()).count() as u64);
+        let _ = staged.reply.send(answers);
     }
+}
+
+/// At least as much as the record of a change takes in a batch.
+fn record_bytes_max(change: &Change) -> usize {
+    const AROUND: usize = 64;
+    change.key.len() + change.value.as_ref().map_or(0, Vec::len) + AROUND
 }
 
 fn append_error(error: AppendError) -> PublishError {
@@ -284,6 +336,16 @@ fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'sta
         response_headers: &[],
         response_body: &[],
         detail: "",
+    }
+}
+
+fn taken_back_record(parked: &Parked, now_ms: u64) -> SettledRecord {
+    SettledRecord {
+        message: parked.key.message.0,
+        application: parked.application.as_u64(),
+        endpoint: parked.key.endpoint.as_u64(),
+        state: DeliveryState::Cancelled.code(),
+        at_ms: now_ms,
     }
 }
 

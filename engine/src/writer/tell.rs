@@ -8,8 +8,8 @@ use posthaste_storage::catalog::CatalogChange;
 use posthaste_storage::ledger::{Standing, Update};
 
 use super::carry::StagedCarry;
-use super::stage::{StagedChange, StagedEvent, StagedPublish, Stored};
-use super::{Block, Cancel, Event, Writer};
+use super::stage::{StagedCancel, StagedChange, StagedEvent, StagedPublish, Stored};
+use super::{Block, Event, Writer};
 use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
@@ -27,9 +27,7 @@ impl Writer {
             self.tell_publish(publish, &mut batches);
         }
         self.shards.put_batches(batches);
-        for change in block.changes {
-            self.tell_change(change);
-        }
+        self.tell_changes(block.changes);
         let cancelled = block.cancels.into_iter().map(|cancel| self.tell_cancel(cancel)).collect::<Vec<_>>();
         let mut updates = self.tell_events(block.events);
         updates.extend(block.carried.into_iter().flat_map(StagedCarry::updates));
@@ -73,41 +71,46 @@ impl Writer {
         }
     }
 
-    fn tell_change(&mut self, staged: StagedChange) {
-        let changes: Vec<CatalogChange<'_>> = staged
-            .changes
-            .iter()
-            .zip(&staged.positions)
+    /// All changes of the block at once: the copy must not claim to be complete up to the end with half of them.
+    fn tell_changes(&mut self, staged: Vec<StagedChange>) {
+        if staged.is_empty() {
+            return;
+        }
+        let changes = staged.iter().flat_map(|staged| staged.changes.iter().zip(&staged.positions));
+        let changes: Vec<CatalogChange<'_>> = changes
             .map(|(change, at)| CatalogChange { key: &change.key, value: change.value.as_deref(), at: *at })
             .collect();
-        if let Err(error) = self.catalog.apply(&changes, self.log.end()) {
-            // The log has the change; the copy in sled is rebuilt from it at the next start.
-            tracing::error!(%error, "the catalog's copy could not be written; it is rebuilt at the next start");
-        }
-        if let Some(reply) = staged.reply {
+        self.apply_to_catalog(&changes);
+        for reply in staged.into_iter().filter_map(|staged| staged.reply) {
+            // Whoever asked may have gone; then there is nobody to tell.
             let _ = reply.send(Ok(()));
         }
     }
 
-    fn tell_cancel(&mut self, cancel: Cancel) -> MessageId {
+    fn tell_cancel(&mut self, StagedCancel { cancel, at }: StagedCancel) -> (MessageId, Position) {
+        self.state.cancelled.insert(cancel.message, self.state.surveying);
         self.shards.cancel(cancel.message);
         let _ = cancel.reply.send(Ok(()));
-        cancel.message
+        (cancel.message, at)
     }
 
     /// Returns what follows for the ledger.
     fn tell_events(&mut self, events: Vec<StagedEvent>) -> Vec<LedgerUpdate> {
+        self.outcomes.written();
         let mut updates = Vec::new();
         let mut stored = vec![0; self.shards.len()];
         for StagedEvent { shard, at, event } in events {
             if let Some(shard) = shard {
                 stored[shard] += 1;
             }
+            let taken_back = self.state.cancelled.is_held(&event);
             let update = match event {
                 Event::Ended(ended) => self.tell_ended(&ended, at),
                 Event::Parked(parked) => self.tell_parked(&parked, at),
                 Event::Settled(settled) => self.tell_settled(&settled, at),
             };
+            // The shard has yet to hear that the message was taken back. It will end the delivery then.
+            let update = update.filter(|_| !taken_back);
             updates.extend(update.map(|update| LedgerUpdate { update, held: shard.is_some() }));
         }
         self.outcomes.publish();

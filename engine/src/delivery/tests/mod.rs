@@ -17,6 +17,7 @@ use bytes::Bytes;
 use tokio::task::LocalSet;
 
 use crate::core::outcome::Outcome;
+use crate::core::retry::RetryAfterLimits;
 
 use super::*;
 
