@@ -5,7 +5,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -59,8 +58,6 @@ pub struct Metrics {
     pub log_bytes: Gauge<i64>,
     /// Connections of publishers.
     pub connections: Gauge<i64, std::sync::atomic::AtomicI64>,
-    /// Places where the log was found damaged since the start.
-    pub damage: Counter<u64, AtomicU64>,
 }
 
 impl Metrics {
@@ -85,7 +82,6 @@ impl Metrics {
             poisoned: Gauge::default(),
             log_bytes: Gauge::default(),
             connections: Gauge::default(),
-            damage: Counter::default(),
         };
         metrics.register();
         Arc::new(metrics)
@@ -112,7 +108,6 @@ impl Metrics {
         r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
         r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
         r.register("ingest_connections", "Connections of publishers", self.connections.clone());
-        r.register("log_damage", "Damaged places found in the log", self.damage.clone());
     }
 
     /// Counts an attempt.
