@@ -26,11 +26,12 @@ use super::egress::EgressPolicy;
 use super::ended::{Timing, micros_since};
 use super::failure::Failure;
 use super::host::Scheme;
-use super::http1::Http1;
+use super::http1::{Http1, ReadBuffer};
 use super::http2::Http2;
 use super::lease::OpenCount;
 use super::pool::Opened;
 use super::resolver::Resolve;
+use super::response::ResponseLimits;
 use super::stream::Stream;
 use super::trust::handshake_failure;
 
@@ -44,7 +45,8 @@ pub(super) struct Connector {
     /// `None` where no receiver could be believed.
     tls: Option<TlsConnector>,
     timeouts: Timeouts,
-    exchange_bytes_max: u64,
+    response: ResponseLimits,
+    buffer: ReadBuffer,
     open: Rc<Cell<usize>>,
 }
 
@@ -56,7 +58,8 @@ impl Connector {
             resolver,
             tls: tls.map(|tls| TlsConnector::from(Arc::new(tls))),
             timeouts: config.timeouts,
-            exchange_bytes_max: config.response.exchange_bytes_max(),
+            response: config.response,
+            buffer: ReadBuffer::new(),
             open: Rc::default(),
         })
     }
@@ -75,7 +78,7 @@ impl Connector {
     pub(super) async fn open(
         &self,
         url: &CheckedUrl,
-        deadline: &mut Deadline<'_>,
+        deadline: &mut Deadline,
         timing: &mut Timing,
     ) -> Result<Opened, Failure> {
         let policy = Rc::clone(&self.policy.borrow());
@@ -84,7 +87,7 @@ impl Connector {
         let tcp = self.reach(url, &policy, deadline, timing).await?;
         let open = OpenCount::new(&self.open);
         if url.host().scheme() == Scheme::Http {
-            return self.start_http1(Stream::plain(tcp), permitted_at, open).await;
+            return Ok(self.http1(Stream::Plain(tcp), permitted_at, open));
         }
 
         let began = Instant::now();
@@ -93,10 +96,10 @@ impl Connector {
         timing.tls_us = micros_since(began);
         let tls = handshake??;
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
-            let shared = Http2::start(Stream::tls(tls), permitted_at, open).await;
-            return shared.map(Opened::Http2).map_err(|error| Failure::from_http(&error));
+            let shared = Http2::start(Stream::Tls(Box::new(tls)), permitted_at, open).await;
+            return shared.map(Opened::Http2).map_err(|error| Failure::from_http2(&error));
         }
-        self.start_http1(Stream::tls(tls), permitted_at, open).await
+        Ok(self.http1(Stream::Tls(Box::new(tls)), permitted_at, open))
     }
 
     /// Connects to a permitted address of the URL's host.
@@ -104,7 +107,7 @@ impl Connector {
         &self,
         url: &CheckedUrl,
         policy: &EgressPolicy,
-        deadline: &mut Deadline<'_>,
+        deadline: &mut Deadline,
         timing: &mut Timing,
     ) -> Result<TcpStream, Failure> {
         let began = Instant::now();
@@ -151,14 +154,9 @@ impl Connector {
         connector.connect(name, tcp).await.map_err(|error| failed(handshake_failure(&error)))
     }
 
-    async fn start_http1(
-        &self,
-        stream: Stream,
-        permitted_at: Instant,
-        open: OpenCount,
-    ) -> Result<Opened, Failure> {
-        let started = Http1::start(stream, self.exchange_bytes_max, permitted_at, open).await;
-        started.map(|http1| Opened::Http1(Box::new(http1))).map_err(|error| Failure::from_http(&error))
+    fn http1(&self, stream: Stream, permitted_at: Instant, open: OpenCount) -> Opened {
+        let connection = Http1::new(stream, self.buffer.clone(), self.response, permitted_at, open);
+        Opened::Http1(Box::new(connection))
     }
 }
 

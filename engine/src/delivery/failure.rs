@@ -9,7 +9,10 @@ use std::io;
 
 use crate::core::outcome::{Outcome, Phase};
 
-use super::stream::AllowanceSpent;
+/// The receiver sent more than it may within one exchange.
+#[derive(Debug, thiserror::Error)]
+#[error("the receiver sent more bytes than an exchange may have")]
+pub(super) struct AllowanceSpent;
 
 /// The most characters of a foreign text in a detail.
 const FOREIGN_CHARS_MAX: usize = 256;
@@ -37,14 +40,28 @@ impl Failure {
         Self::new(Outcome::TimedOut(phase), detail)
     }
 
-    /// What an error of a connection in use means.
-    pub(super) fn from_http(error: &hyper::Error) -> Self {
+    /// What an error of an HTTP/2 connection in use means.
+    pub(super) fn from_http2(error: &hyper::Error) -> Self {
         if error.is_parse() {
             return Self::new(Outcome::ProtocolError, format!("the response is not valid HTTP: {error}"));
         }
-        if let Some(spent) = find::<AllowanceSpent>(error) {
-            return Self::new(Outcome::ProtocolError, spent.to_string());
-        }
+        Self::from_cause(error, error.source())
+    }
+
+    /// What an error of a socket, plain or in TLS, means while a response is waited for.
+    pub(super) fn from_io(error: &io::Error) -> Self {
+        Self::from_cause(error, Some(error))
+    }
+
+    /// The receiver closed the connection in the middle of an exchange.
+    pub(super) fn broken_off() -> Self {
+        Self::new(
+            Outcome::ConnectionLost,
+            "the connection broke before the response was complete: the receiver closed it",
+        )
+    }
+
+    fn from_cause(error: &(dyn Error + 'static), cause: Option<&(dyn Error + 'static)>) -> Self {
         if let Some(alert @ rustls::Error::AlertReceived(_)) = find::<rustls::Error>(error) {
             // In TLS 1.3 a server judges a missing client certificate after our side of the handshake.
             return Self::new(Outcome::TlsFailed, format!("the receiver ended TLS: {alert}"));
@@ -54,11 +71,17 @@ impl Failure {
         {
             return Self::new(Outcome::ProtocolError, format!("the response is not valid HTTP: {cause}"));
         }
-        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
         Self::new(
             Outcome::ConnectionLost,
             format!("the connection broke before the response was complete{cause}"),
         )
+    }
+}
+
+impl From<AllowanceSpent> for Failure {
+    fn from(spent: AllowanceSpent) -> Self {
+        Self::new(Outcome::ProtocolError, spent.to_string())
     }
 }
 
@@ -99,8 +122,8 @@ mod tests {
 
     #[test]
     fn an_error_wrapped_in_an_io_error_is_found() {
-        let error = io::Error::other(AllowanceSpent);
-        assert!(find::<AllowanceSpent>(&error).is_some());
-        assert!(find::<rustls::Error>(&error).is_none());
+        let error = io::Error::other(rustls::Error::DecryptError);
+        assert!(find::<rustls::Error>(&error).is_some());
+        assert!(find::<AllowanceSpent>(&error).is_none());
     }
 }

@@ -4,12 +4,12 @@
 //! others. The task ends with the last user of the connection.
 
 use std::cell::Cell;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{Builder, Connection, SendRequest};
@@ -17,8 +17,10 @@ use hyper_util::rt::TokioIo;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
+use super::failure::Failure;
 use super::http1::HEAD_BYTES_MAX;
 use super::lease::{OpenCount, Unanswered};
+use super::response::{Head, ResponseLimits, read_body};
 use super::stream::Stream;
 
 /// What a receiver may send before it must be asked for more: responses to webhooks are small.
@@ -120,25 +122,35 @@ async fn run(mut connection: Http2Connection, streams_allowed: Rc<Cell<usize>>, 
 /// The right to one stream of a connection.
 pub(super) struct Http2Stream {
     connection: Rc<Http2>,
+    /// The body of the response whose head has come.
+    body: Option<Incoming>,
 }
 
 impl Http2Stream {
     pub(super) fn new(connection: Rc<Http2>) -> Self {
         connection.streams.set(connection.streams.get() + 1);
-        Self { connection }
+        Self { connection, body: None }
     }
 
     /// Sends a request and waits for the head of its response.
-    pub(super) fn send(
+    pub(super) async fn send(
         &mut self,
         request: Request<Full<Bytes>>,
-    ) -> impl Future<Output = Result<Response<Incoming>, Unanswered>> {
+        limits: ResponseLimits,
+    ) -> Result<Head, Unanswered> {
         // The clone is a handle to the same connection; requests queue up in the connection's task.
         let sending = self.connection.sender.clone().try_send_request(request);
-        async {
-            let response = sending.await.map_err(Unanswered::from_error)?;
-            self.connection.answered_at.set(Instant::now());
-            Ok(response)
+        let (parts, body) = sending.await.map_err(Unanswered::from_error)?.into_parts();
+        self.connection.answered_at.set(Instant::now());
+        self.body = Some(body);
+        Ok(Head::from_http2(&parts, limits.headers_bytes_kept_max))
+    }
+
+    /// Reads the body that belongs to the head.
+    pub(super) async fn read_body(&mut self, limits: ResponseLimits) -> Result<Bytes, Failure> {
+        match self.body.take() {
+            Some(body) => read_body(body, limits).await.map_err(|error| Failure::from_http2(&error)),
+            None => Ok(Bytes::new()),
         }
     }
 

@@ -1,21 +1,19 @@
 //! A connection in the hands of one attempt, whichever version of HTTP it speaks.
 
 use std::cell::Cell;
-use std::future::Future;
-use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
 use http_body_util::Full;
-use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
+use super::deadline::Deadline;
 use super::failure::Failure;
-use super::http1::Http1;
+use super::http1::{Http1, Outgoing};
 use super::http2::Http2Stream;
-use super::request::Signed;
+use super::request::Request;
+use super::response::{Head, ResponseLimits};
 use super::target::Target;
 
 /// The use of a connection for one exchange.
@@ -36,32 +34,43 @@ pub(super) enum Unanswered {
 
 impl Unanswered {
     /// hyper gives the request back exactly if it was never begun.
-    pub(super) fn from_error(mut error: TrySendError<Request<Full<Bytes>>>) -> Self {
+    pub(super) fn from_error(mut error: TrySendError<http::Request<Full<Bytes>>>) -> Self {
         match error.take_message() {
             Some(_) => Self::NotSent,
-            None => Self::Failed(Failure::from_http(&error.into_error())),
+            None => Self::Failed(Failure::from_http2(&error.into_error())),
         }
     }
 }
 
 impl Lease {
-    /// Sends a request to `target` and waits for the head of its response.
+    /// Sends a request to `target` and waits for the head of its response, of which so much is to be kept.
     pub(super) async fn send(
         &mut self,
         target: &Target,
-        signed: &Signed,
-    ) -> Result<Response<Incoming>, Unanswered> {
+        request: &Request<'_>,
+        limits: ResponseLimits,
+    ) -> Result<Head, Unanswered> {
         match self {
-            Self::Http1(connection) => connection.send(signed.request(target, Version::HTTP_11)).await,
-            Self::Http2(stream) => stream.send(signed.request(target, Version::HTTP_2)).await,
+            Self::Http1(connection) => {
+                let outgoing = Outgoing::new(request.http1_head(target), request.payload().clone());
+                connection.send(outgoing, limits).await
+            }
+            Self::Http2(stream) => stream.send(request.http2(target), limits).await,
         }
     }
 
-    /// Moves the connection's bytes while `work` waits for them.
-    pub(super) async fn drive<F: Future>(&mut self, work: Pin<&mut F>) -> F::Output {
+    /// Reads the body behind that head.
+    pub(super) async fn read_body(&mut self, limits: ResponseLimits) -> Result<Bytes, Failure> {
         match self {
-            Self::Http1(connection) => connection.drive(work).await,
-            Self::Http2(_) => work.await,
+            Self::Http1(connection) => connection.read_body().await,
+            Self::Http2(stream) => stream.read_body(limits).await,
+        }
+    }
+
+    /// Changes timers with a deadline: before an exchange, and back after it.
+    pub(super) fn swap_timer(&mut self, deadline: &mut Deadline) {
+        if let Self::Http1(connection) = self {
+            deadline.swap_timer(&mut connection.timer);
         }
     }
 

@@ -113,8 +113,8 @@ impl Pool {
     /// Takes a connection back after an exchange that came to its proper end.
     pub(super) fn put_back(&self, host: &HostKey, lease: Lease, now: Instant) {
         // A shared connection never left.
-        let Lease::Http1(mut connection) = lease else { return };
-        if self.is_current(connection.permitted_at, now) && connection.is_usable() {
+        let Lease::Http1(connection) = lease else { return };
+        if self.is_current(connection.permitted_at, now) && connection.is_idle() {
             self.keep(host, |connections| connections.idle.push(Idle { connection, since: now }));
         }
     }

@@ -1,18 +1,22 @@
 //! The request of one attempt: the target's headers, the message's payload, a signature of this second.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderValue, Method, Request, Uri, Version};
+use std::io::Write as _;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use http_body_util::Full;
 
 use crate::core::outcome::Outcome;
 
 use super::failure::Failure;
 use super::signature::TimestampText;
-use super::target::{CONTENT_TYPE_DEFAULT, Target, WEBHOOK_ID, WEBHOOK_SIGNATURE, WEBHOOK_TIMESTAMP};
+use super::target::Target;
 
 /// The most bytes of a message id.
 const MESSAGE_ID_BYTES_MAX: usize = 64;
+const CONTENT_TYPE_DEFAULT: &str = "application/json";
+/// What the lines that differ from message to message take, besides signature, id and content type.
+const LINES_BYTES: usize = 160;
 
 /// What a request says about its message, besides the payload.
 #[derive(Debug, Clone, Copy)]
@@ -24,76 +28,88 @@ pub struct MessageHead<'a> {
     pub content_type: Option<&'a str>,
 }
 
-/// Everything of a request that is the same whichever connection it goes over. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Signed {
-    id: HeaderValue,
-    timestamp: HeaderValue,
-    signature: HeaderValue,
-    content_type: Option<HeaderValue>,
+/// Everything of a request that is the same whichever connection it goes over.
+pub(super) struct Request<'a> {
+    id: &'a str,
+    content_type: &'a str,
+    timestamp: TimestampText,
     payload: Bytes,
 }
 
-impl Signed {
-    pub(super) fn new(
-        target: &Target,
-        message: MessageHead<'_>,
-        payload: Bytes,
-        unix_secs: u64,
-    ) -> Result<Self, Failure> {
+impl<'a> Request<'a> {
+    pub(super) fn new(message: MessageHead<'a>, payload: Bytes, unix_secs: u64) -> Result<Self, Failure> {
         check_id(message.id)?;
-        let timestamp = TimestampText::new(unix_secs);
-        let timestamp = timestamp.as_str();
-        // One buffer for all three values.
-        let bytes = message.id.len() + timestamp.len() + target.signer().text_bytes();
-        let mut text = BytesMut::with_capacity(bytes);
-        text.put_slice(message.id.as_bytes());
-        let id = text.split().freeze();
-        text.put_slice(timestamp.as_bytes());
-        let timestamp_bytes = text.split().freeze();
-        target.signer().write(message.id, timestamp, &payload, &mut text);
-        Ok(Self {
-            id: value(id)?,
-            timestamp: value(timestamp_bytes)?,
-            signature: value(text.freeze())?,
-            content_type: content_type(message.content_type)?,
-            payload,
-        })
+        let content_type = message.content_type.unwrap_or(CONTENT_TYPE_DEFAULT);
+        check_content_type(content_type)?;
+        Ok(Self { id: message.id, content_type, timestamp: TimestampText::new(unix_secs), payload })
     }
 
-    /// The request in the form of this version of HTTP.
-    pub(super) fn request(&self, target: &Target, version: Version) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(self.payload.clone()));
+    pub(super) fn payload(&self) -> &Bytes {
+        &self.payload
+    }
+
+    /// Everything before the payload, in the form of HTTP/1.1 (RFC 9112 section 2.1).
+    pub(super) fn http1_head(&self, target: &Target) -> Vec<u8> {
+        let bytes = target.http1_start().len()
+            + target.lines().len()
+            + target.signer().text_bytes()
+            + self.id.len()
+            + self.content_type.len()
+            + LINES_BYTES;
+        let mut head = Vec::with_capacity(bytes);
+        head.extend_from_slice(target.http1_start());
+        head.extend_from_slice(target.lines());
+        // A number written into a vector cannot fail.
+        let _ = write!(head, "content-length: {}\r\n", self.payload.len());
+        self.write_lines(target, &mut head);
+        head.extend_from_slice(b"\r\n");
+        head
+    }
+
+    /// The request in the form of HTTP/2, which takes scheme and authority from the URI (RFC 9113 section 8.3.1).
+    pub(super) fn http2(&self, target: &Target) -> http::Request<Full<Bytes>> {
+        let mut lines = target.lines().to_vec();
+        self.write_lines(target, &mut lines);
+        let mut request = http::Request::new(Full::new(self.payload.clone()));
         *request.method_mut() = Method::POST;
-        *request.headers_mut() = target.headers().clone();
-        if version == Version::HTTP_2 {
-            // HTTP/2 takes scheme and authority from the URI (RFC 9113 section 8.3.1).
-            *request.uri_mut() = target.uri().clone();
-            request.headers_mut().remove(HOST);
-        } else {
-            *request.uri_mut() = Uri::from(target.url().path_and_query().clone());
-        }
-        self.fill_in(request.headers_mut());
-        if self.payload.is_empty() {
-            // hyper says the length of a body, but nothing about an empty one (RFC 9110 section 8.6).
-            request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-        }
+        *request.uri_mut() = target.uri();
+        *request.headers_mut() = headers(&lines);
         request
     }
 
-    fn fill_in(&self, headers: &mut http::HeaderMap) {
-        for (name, value) in [
-            (WEBHOOK_ID, Some(&self.id)),
-            (WEBHOOK_TIMESTAMP, Some(&self.timestamp)),
-            (WEBHOOK_SIGNATURE, Some(&self.signature)),
-            (CONTENT_TYPE, self.content_type.as_ref()),
-        ] {
-            // Without a secret there is no place for a signature.
-            if let (Some(place), Some(value)) = (headers.get_mut(name), value) {
-                *place = value.clone();
-            }
+    /// The headers that differ from message to message.
+    fn write_lines(&self, target: &Target, out: &mut Vec<u8>) {
+        let (id, timestamp) = (self.id, self.timestamp.as_str());
+        for (name, value) in
+            [("content-type: ", self.content_type), ("webhook-id: ", id), ("webhook-timestamp: ", timestamp)]
+        {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(value.as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        if target.signer().signs() {
+            out.extend_from_slice(b"webhook-signature: ");
+            target.signer().write(id, timestamp, &self.payload, out);
+            out.extend_from_slice(b"\r\n");
         }
     }
+}
+
+/// The same headers as HTTP/2 wants them. They come from lines that were checked when they were made.
+fn headers(lines: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(16);
+    for line in lines.split(|byte| *byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Some(colon) = memchr::memchr(b':', line) else { continue };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(line[colon + 1..].trim_ascii_start());
+        if let (Ok(name), Ok(mut value)) = (name, value) {
+            // Kept out of logs and of the compression tables of HTTP/2.
+            value.set_sensitive(name == http::header::AUTHORIZATION);
+            headers.insert(name, value);
+        }
+    }
+    headers
 }
 
 fn check_id(id: &str) -> Result<(), Failure> {
@@ -104,21 +120,18 @@ fn check_id(id: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The value of `content-type`, where it is not the one that the target has anyway.
-fn content_type(given: Option<&str>) -> Result<Option<HeaderValue>, Failure> {
-    let differing = given.filter(|given| *given != CONTENT_TYPE_DEFAULT);
-    differing.map(HeaderValue::from_str).transpose().map_err(|_| {
-        Failure::new(Outcome::RequestInvalid, "the content type of the message is not a header value")
-    })
-}
-
-fn value(text: Bytes) -> Result<HeaderValue, Failure> {
-    HeaderValue::from_maybe_shared(text)
-        .map_err(|_| Failure::new(Outcome::RequestInvalid, "a header of the request is not valid"))
+fn check_content_type(content_type: &str) -> Result<(), Failure> {
+    if content_type.is_empty() || !content_type.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        let why = "the content type of the message is not a header value";
+        return Err(Failure::new(Outcome::RequestInvalid, why));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::HOST;
+
     use super::super::secret::SigningSecret;
     use super::super::target::{SuccessRule, TargetSpec};
     use super::*;
@@ -140,27 +153,36 @@ mod tests {
         MessageHead { id, content_type: None }
     }
 
+    /// The lines of a head, and whether it ends as it should.
+    fn http1(target: &Target, message: MessageHead<'_>, payload: &'static [u8]) -> Vec<String> {
+        let request = Request::new(message, Bytes::from_static(payload), 7).unwrap();
+        let head = String::from_utf8(request.http1_head(target)).unwrap();
+        let lines = head.strip_suffix("\r\n\r\n").expect("an empty line ends a head");
+        lines.split("\r\n").map(str::to_owned).collect()
+    }
+
     #[test]
     fn the_reference_library_accepts_a_request() {
         let secret = SigningSecret::generate();
         let target = target(std::slice::from_ref(&secret));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let payload = Bytes::from_static(br#"{"a":1}"#);
-        let signed = Signed::new(&target, message("msg_1732300000000-3"), payload.clone(), now).unwrap();
-        let request = signed.request(&target, Version::HTTP_11);
+        let request = Request::new(message("msg_1732300000000-3"), payload.clone(), now).unwrap();
         let verifier = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
-        assert!(verifier.verify(&payload, request.headers()).is_ok());
-        assert!(verifier.verify(b"{}", request.headers()).is_err());
+        let second = request.http2(&target);
+        assert!(verifier.verify(&payload, second.headers()).is_ok());
+        assert!(verifier.verify(b"{}", second.headers()).is_err());
+        let signature = second.headers()["webhook-signature"].to_str().unwrap();
+        let first = String::from_utf8(request.http1_head(&target)).unwrap();
+        assert!(first.contains(&format!("\r\nwebhook-signature: {signature}\r\n")), "{first}");
     }
 
     #[test]
     fn each_version_of_http_gets_its_form_of_the_url() {
         let target = target(&[]);
-        let signed = Signed::new(&target, message("msg_1-0"), Bytes::new(), 1).unwrap();
-        let first = signed.request(&target, Version::HTTP_11);
-        assert_eq!(first.uri(), "/hook?a=1");
-        assert_eq!(first.headers()[HOST], "example.com:8443");
-        let second = signed.request(&target, Version::HTTP_2);
+        let first = http1(&target, message("msg_1-0"), b"");
+        assert_eq!(first[..2], ["POST /hook?a=1 HTTP/1.1", "host: example.com:8443"]);
+        let second = Request::new(message("msg_1-0"), Bytes::new(), 1).unwrap().http2(&target);
         assert_eq!(second.uri(), "https://example.com:8443/hook?a=1");
         assert!(!second.headers().contains_key(HOST));
     }
@@ -169,25 +191,34 @@ mod tests {
     fn a_request_carries_the_headers_of_target_and_message() {
         let target = target(&[]);
         let head = MessageHead { id: "msg_1-0", content_type: Some("text/plain") };
-        let request = Signed::new(&target, head, Bytes::new(), 7).unwrap().request(&target, Version::HTTP_11);
-        let header = |name: &str| request.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
-        assert_eq!(header("x-shop").unwrap(), "42");
-        assert_eq!(header("webhook-id").unwrap(), "msg_1-0");
-        assert_eq!(header("webhook-timestamp").unwrap(), "7");
-        assert_eq!(header("webhook-signature"), None);
-        assert_eq!(header("content-type").unwrap(), "text/plain");
-        assert_eq!(header("accept-encoding").unwrap(), "identity");
-        assert!(header("user-agent").unwrap().starts_with("Posthaste/"));
+        let mut first = http1(&target, head, b"abc");
+        let second = Request::new(head, Bytes::from_static(b"abc"), 7).unwrap().http2(&target);
+        let expected = [
+            ("x-shop", "42"),
+            ("webhook-id", "msg_1-0"),
+            ("webhook-timestamp", "7"),
+            ("content-type", "text/plain"),
+            ("accept-encoding", "identity"),
+            ("user-agent", concat!("Posthaste/", env!("CARGO_PKG_VERSION"))),
+        ];
+        for (name, value) in expected {
+            assert!(first.contains(&format!("{name}: {value}")), "{name} in {first:?}");
+            assert_eq!(second.headers()[name], value);
+        }
+        first.drain(..2);
+        first.retain(|line| line != "content-length: 3");
+        assert_eq!((first.len(), second.headers().len()), (expected.len(), expected.len()), "nothing else");
     }
 
     #[test]
     fn an_id_or_content_type_that_would_break_the_request_is_not_sent() {
-        let target = target(&[]);
         for id in ["", "a.b", "a b", "a\r\n", &"x".repeat(65)] {
-            let refusal = Signed::new(&target, message(id), Bytes::new(), 1).err().unwrap();
+            let refusal = Request::new(message(id), Bytes::new(), 1).err().unwrap();
             assert_eq!(refusal.outcome, Outcome::RequestInvalid, "{id:?}");
         }
-        let head = MessageHead { id: "msg_1-0", content_type: Some("text/plain\r\nx: y") };
-        assert!(Signed::new(&target, head, Bytes::new(), 1).is_err());
+        for content_type in ["", "text/plain\r\nx: y", "text/\u{e9}", "a\u{7f}"] {
+            let head = MessageHead { id: "msg_1-0", content_type: Some(content_type) };
+            assert!(Request::new(head, Bytes::new(), 1).is_err(), "{content_type:?}");
+        }
     }
 }

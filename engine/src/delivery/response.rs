@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{LOCATION, RETRY_AFTER};
-use http::{HeaderMap, StatusCode, response};
+use http::response;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
@@ -35,55 +35,95 @@ impl ResponseLimits {
     }
 }
 
-/// A body, as far as it was read.
-pub(super) struct ReadBody {
-    pub(super) kept: Bytes,
-    /// Whether it was read to its end.
-    pub(super) is_complete: bool,
+/// The head of a response: of its headers, what matters to an attempt and the text that is kept.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    pub(super) retry_after: Option<Box<[u8]>>,
+    pub(super) location: Option<Box<[u8]>>,
+    pub(super) text: Bytes,
 }
 
-impl ReadBody {
-    /// The body of a response that has none.
-    pub(super) const EMPTY: Self = Self { kept: Bytes::new(), is_complete: true };
+impl Head {
+    /// The head of a response over HTTP/2.
+    pub(super) fn from_http2(parts: &response::Parts, headers_bytes_kept_max: usize) -> Self {
+        let value = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.as_bytes().into());
+        let mut text = HeadersText::new(headers_bytes_kept_max);
+        for (name, value) in &parts.headers {
+            text.push(name.as_str(), value.as_bytes());
+        }
+        Self {
+            status: parts.status.as_u16(),
+            retry_after: value(RETRY_AFTER),
+            location: value(LOCATION),
+            text: text.into_bytes(),
+        }
+    }
 }
 
-/// Reads a body to its end or to `read_max` bytes, and keeps the first `kept_max`.
-pub(super) async fn read_body(
-    mut body: Incoming,
-    read_max: usize,
-    kept_max: usize,
-) -> Result<ReadBody, hyper::Error> {
+/// Headers as `name: value\r\n`, names in lower case, whole lines up to a limit.
+pub(super) struct HeadersText {
+    text: Vec<u8>,
+    max: usize,
+}
+
+impl HeadersText {
+    pub(super) fn new(max: usize) -> Self {
+        Self { text: Vec::new(), max }
+    }
+
+    /// Adds a line if it fits; after one that does not, none does.
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        let line = name.len() + value.len() + ": \r\n".len();
+        if self.text.len() + line > self.max {
+            self.max = 0;
+            return;
+        }
+        self.text.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+        for part in [b": ", value, b"\r\n"] {
+            self.text.extend_from_slice(part);
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        if self.text.is_empty() { Bytes::new() } else { self.text.into() }
+    }
+}
+
+/// Reads a body to its end or to the reading limit.
+pub(super) async fn read_body(mut body: Incoming, limits: ResponseLimits) -> Result<Bytes, hyper::Error> {
+    let kept_max = limits.body_bytes_kept_max;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut kept = BytesMut::with_capacity(announced.min(kept_max));
+    let mut kept = Vec::with_capacity(announced.min(kept_max));
     let mut read = 0usize;
     while let Some(frame) = body.frame().await {
         // Trailers are of no interest.
         let Ok(bytes) = frame?.into_data() else { continue };
         read = read.saturating_add(bytes.len());
         let fits = bytes.len().min(kept_max - kept.len());
-        kept.put_slice(&bytes[..fits]);
-        if read > read_max {
-            return Ok(ReadBody { kept: kept.freeze(), is_complete: false });
+        kept.extend_from_slice(&bytes[..fits]);
+        if read > limits.body_bytes_read_max {
+            return Ok(kept.into());
         }
     }
-    Ok(ReadBody { kept: kept.freeze(), is_complete: true })
+    Ok(kept.into())
 }
 
 /// The outcome that the head of a response stands for, and the same in words.
 pub(super) fn judge(
-    head: &response::Parts,
+    head: &Head,
     success: SuccessRule,
     unix_secs: u64,
     limits: &RetryAfterLimits,
 ) -> (Outcome, Cow<'static, str>) {
-    let status = head.status.as_u16();
+    let status = head.status;
     if success.accepts(status) {
         return (Outcome::Success { status }, Cow::Borrowed(""));
     }
-    match head.status {
-        StatusCode::GONE => (Outcome::Gone, "the receiver wants nothing more at this URL".into()),
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            let asked = head.headers.get(RETRY_AFTER);
+    match status {
+        410 => (Outcome::Gone, "the receiver wants nothing more at this URL".into()),
+        429 | 503 => {
+            let asked = head.retry_after.as_deref();
             match asked.and_then(|value| wait_asked_for(value, unix_secs, limits)) {
                 Some(wait) => {
                     let detail =
@@ -93,9 +133,9 @@ pub(super) fn judge(
                 None => bad_status(status),
             }
         }
-        code if code.is_redirection() => {
-            let detail = match head.headers.get(LOCATION) {
-                Some(location) => format!("redirect to {} not followed", shown(location.as_bytes())),
+        300..400 => {
+            let detail = match &head.location {
+                Some(location) => format!("redirect to {} not followed", shown(location)),
                 None => format!("redirect ({status}) not followed"),
             };
             (Outcome::Redirect { status }, detail.into())
@@ -108,24 +148,6 @@ fn bad_status(status: u16) -> (Outcome, Cow<'static, str>) {
     (Outcome::BadStatus { status }, format!("the receiver answered {status}").into())
 }
 
-/// Headers as `name: value\r\n`, whole lines up to `max` bytes.
-pub(super) fn headers_text(headers: &HeaderMap, max: usize) -> Bytes {
-    if max == 0 {
-        return Bytes::new();
-    }
-    let mut text = Vec::with_capacity(max.min(512));
-    for (name, value) in headers {
-        let line = name.as_str().len() + value.len() + ": \r\n".len();
-        if text.len() + line > max {
-            break;
-        }
-        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
-            text.extend_from_slice(part);
-        }
-    }
-    text.into()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -133,11 +155,12 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, headers: &[(&'static str, &str)]) -> (Outcome, String) {
-        let mut response = http::Response::builder().status(status);
-        for (name, value) in headers {
-            response = response.header(*name, *value);
-        }
-        let (head, ()) = response.body(()).unwrap().into_parts();
+        let value = |wanted| {
+            let found = headers.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.as_bytes().into())
+        };
+        let (retry_after, location) = (value("retry-after"), value("location"));
+        let head = Head { status, retry_after, location, text: Bytes::new() };
         let limits = RetryAfterLimits { min: Duration::from_secs(1), max: Duration::from_secs(3_600) };
         let (outcome, detail) = judge(&head, SuccessRule::Any2xx, 1_700_000_000, &limits);
         (outcome, detail.into_owned())
@@ -180,11 +203,15 @@ mod tests {
 
     #[test]
     fn headers_are_kept_in_whole_lines() {
-        let mut headers = HeaderMap::new();
-        headers.insert("a", "1".parse().unwrap());
-        headers.insert("b", "2".parse().unwrap());
-        assert_eq!(headers_text(&headers, 100), "a: 1\r\nb: 2\r\n");
-        assert_eq!(headers_text(&headers, 11), "a: 1\r\n");
-        assert_eq!(headers_text(&headers, 0), "");
+        let text = |max| {
+            let mut text = HeadersText::new(max);
+            text.push("A", b"1");
+            text.push("long", b"12345");
+            text.push("b", b"2");
+            text.into_bytes()
+        };
+        assert_eq!(text(100), "a: 1\r\nlong: 12345\r\nb: 2\r\n");
+        assert_eq!(text(18), "a: 1\r\n");
+        assert_eq!(text(0), "");
     }
 }

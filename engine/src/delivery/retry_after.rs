@@ -4,17 +4,11 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderValue;
-
 use crate::core::retry::{RetryAfterLimits, clamp_retry_after};
 
 /// The wait that is asked for, within the limits; `None` where none is readable.
-pub(super) fn wait_asked_for(
-    value: &HeaderValue,
-    unix_secs: u64,
-    limits: &RetryAfterLimits,
-) -> Option<Duration> {
-    let text = value.to_str().ok()?.trim();
+pub(super) fn wait_asked_for(value: &[u8], unix_secs: u64, limits: &RetryAfterLimits) -> Option<Duration> {
+    let text = std::str::from_utf8(value).ok()?.trim();
     let wait = delta_seconds(text).or_else(|| until_date(text, unix_secs))?;
     Some(clamp_retry_after(wait, limits))
 }
@@ -43,7 +37,7 @@ mod tests {
     #[track_caller]
     fn check(value: &str, expected_secs: Option<u64>) {
         let limits = RetryAfterLimits { min: Duration::from_secs(1), max: Duration::from_secs(86_400) };
-        let wait = wait_asked_for(&HeaderValue::from_str(value).unwrap(), NOW, &limits);
+        let wait = wait_asked_for(value.as_bytes(), NOW, &limits);
         assert_eq!(wait, expected_secs.map(Duration::from_secs), "{value}");
     }
 

@@ -10,9 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
-use hyper::body::{Body as _, Incoming};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::core::outcome::{Outcome, Phase};
 
@@ -24,9 +22,9 @@ use super::ended::{Answer, Ended, Timing, micros_since};
 use super::failure::Failure;
 use super::lease::{Lease, Unanswered};
 use super::pool::Pool;
-use super::request::{MessageHead, Signed};
+use super::request::{MessageHead, Request};
 use super::resolver::{Resolve, SystemResolver};
-use super::response::{ReadBody, ResponseLimits, headers_text, judge, read_body};
+use super::response::{ResponseLimits, judge};
 use super::target::Target;
 use crate::core::retry::RetryAfterLimits;
 
@@ -78,13 +76,12 @@ impl Sender {
     ) -> Ended {
         let began = Instant::now();
         let total = target.timeout_total().unwrap_or(self.timeouts.total).min(TOTAL_MAX);
-        let timer = pin!(sleep_until(began + total));
         let mut attempt = Attempt {
             sender: self,
             target,
             unix_secs,
             began,
-            deadline: Deadline::new(timer),
+            deadline: Deadline::new(began + total),
             timing: Timing::default(),
             reused: false,
         };
@@ -117,7 +114,7 @@ struct Attempt<'a> {
     target: &'a Target,
     unix_secs: u64,
     began: Instant,
-    deadline: Deadline<'a>,
+    deadline: Deadline,
     timing: Timing,
     reused: bool,
 }
@@ -125,10 +122,10 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&mut self, message: MessageHead<'_>, payload: Bytes) -> Result<Answer, Failure> {
         let (sender, target) = (self.sender, self.target);
-        let signed = Signed::new(target, message, payload, self.unix_secs)?;
+        let request = Request::new(message, payload, self.unix_secs)?;
         if let Some(lease) = sender.pool.checkout(target.host(), self.began) {
             self.reused = true;
-            match self.exchange(lease, &signed, self.began).await {
+            match self.exchange(lease, &request, self.began).await {
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::Failed(failure)) => return Err(failure),
                 // It was closed while it was idle.
@@ -138,7 +135,7 @@ impl Attempt<'_> {
         // Boxed, so that the many attempts that need no connection are not as large as those that do.
         let opening = Box::pin(sender.connector.open(target.url(), &mut self.deadline, &mut self.timing));
         let lease = sender.pool.adopt(target.host(), opening.await?);
-        self.exchange(lease, &signed, Instant::now()).await.map_err(|unanswered| match unanswered {
+        self.exchange(lease, &request, Instant::now()).await.map_err(|unanswered| match unanswered {
             Unanswered::Failed(failure) => failure,
             Unanswered::NotSent => {
                 Failure::new(Outcome::ConnectionLost, "the receiver closed the connection at once")
@@ -146,47 +143,40 @@ impl Attempt<'_> {
         })
     }
 
-    /// Sends the request over this connection and reads the response.
+    /// Sends the request over this connection, reads the response, gives the connection back if both sides want
+    /// it, and says what the response means.
     async fn exchange(
         &mut self,
         mut lease: Lease,
-        signed: &Signed,
+        request: &Request<'_>,
         began: Instant,
     ) -> Result<Answer, Unanswered> {
-        let limit = self.sender.timeouts.first_byte;
-        let target = self.target;
-        let sending =
-            self.deadline.within(Phase::FirstByte, began, limit, pin!(lease.send(target, signed))).await;
+        let (sender, target) = (self.sender, self.target);
+        let mut limits = sender.response;
+        limits.body_bytes_kept_max = target.response_body_bytes_max().unwrap_or(limits.body_bytes_kept_max);
+        let first_byte = sender.timeouts.first_byte;
+
+        lease.swap_timer(&mut self.deadline);
+        // Pinned within the statement, so that the lease is free behind it.
+        let sent = self
+            .deadline
+            .within(Phase::FirstByte, began, first_byte, pin!(lease.send(target, request, limits)))
+            .await;
         self.timing.first_byte_us = micros_since(began);
-        let response = match sending {
+        let head = match sent {
             Ok(answered) => answered?,
             Err(timed_out) => {
                 lease.distrust(began);
                 return Err(Unanswered::Failed(timed_out));
             }
         };
-        self.finish(lease, response).await.map_err(Unanswered::Failed)
-    }
+        let read =
+            self.deadline.within(Phase::Total, self.began, TOTAL_MAX, pin!(lease.read_body(limits))).await;
+        let body = read.flatten().map_err(Unanswered::Failed)?;
+        lease.swap_timer(&mut self.deadline);
+        sender.pool.put_back(target.host(), lease, Instant::now());
 
-    /// Reads the body, gives the connection back, and says what the response means.
-    async fn finish(&mut self, mut lease: Lease, response: Response<Incoming>) -> Result<Answer, Failure> {
-        let (sender, target) = (self.sender, self.target);
-        let (head, body) = response.into_parts();
-        let body = if body.is_end_stream() { ReadBody::EMPTY } else { self.read(&mut lease, body).await? };
-        if body.is_complete {
-            sender.pool.put_back(target.host(), lease, Instant::now());
-        }
         let (outcome, detail) = judge(&head, target.success(), self.unix_secs, &sender.retry_after);
-        let headers = headers_text(&head.headers, sender.response.headers_bytes_kept_max);
-        Ok(Answer { outcome, detail, headers, body: body.kept })
-    }
-
-    async fn read(&mut self, lease: &mut Lease, body: Incoming) -> Result<ReadBody, Failure> {
-        let limits = &self.sender.response;
-        let kept_max = self.target.response_body_bytes_max().unwrap_or(limits.body_bytes_kept_max);
-        let reading = pin!(read_body(body, limits.body_bytes_read_max, kept_max));
-        let driving = pin!(lease.drive(reading));
-        let read = self.deadline.within(Phase::Total, self.began, TOTAL_MAX, driving).await?;
-        read.map_err(|error| Failure::from_http(&error))
+        Ok(Answer { outcome, detail, headers: head.text, body })
     }
 }

@@ -10,7 +10,6 @@ use std::io::Write as _;
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use bytes::{BufMut as _, BytesMut};
 
 use super::secret::SigningSecret;
 
@@ -28,13 +27,18 @@ impl Signer {
         Self { keys: secrets.iter().map(prepare).collect() }
     }
 
+    /// Whether there is anything to sign with.
+    pub(super) fn signs(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
     /// How many bytes [`Self::write`] will write.
     pub(super) fn text_bytes(&self) -> usize {
         (self.keys.len() * (SIGNATURE_TEXT_BYTES + 1)).saturating_sub(1)
     }
 
     /// Writes the value of `webhook-signature` behind `out`.
-    pub(super) fn write(&self, id: &str, timestamp: &str, payload: &[u8], out: &mut BytesMut) {
+    pub(super) fn write(&self, id: &str, timestamp: &str, payload: &[u8], out: &mut Vec<u8>) {
         for (number, key) in self.keys.iter().enumerate() {
             let mut run = hmac::Context::with_key(key);
             for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", payload] {
@@ -43,8 +47,8 @@ impl Signer {
             let mut base64 = [0; 44];
             let written = BASE64_STANDARD.encode_slice(run.sign(), &mut base64);
             debug_assert_eq!(written, Ok(base64.len()));
-            out.put_slice(if number == 0 { b"v1," } else { b" v1," });
-            out.put_slice(&base64);
+            out.extend_from_slice(if number == 0 { b"v1,".as_slice() } else { b" v1," });
+            out.extend_from_slice(&base64);
         }
     }
 }
@@ -75,10 +79,10 @@ mod tests {
     use super::*;
 
     fn sign(secrets: &[SigningSecret], id: &str, unix_secs: u64, payload: &[u8]) -> String {
-        let (signer, mut out) = (Signer::new(secrets), BytesMut::new());
+        let (signer, mut out) = (Signer::new(secrets), Vec::new());
         signer.write(id, TimestampText::new(unix_secs).as_str(), payload, &mut out);
         assert_eq!(out.len(), signer.text_bytes());
-        String::from_utf8(out.to_vec()).unwrap()
+        String::from_utf8(out).unwrap()
     }
 
     #[test]

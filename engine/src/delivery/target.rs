@@ -1,7 +1,7 @@
 //! What is to be sent where, prepared once for each revision of an endpoint.
 //!
-//! Whatever is the same in every request of an endpoint is made here: headers, URI, signing keys. An attempt
-//! clones the headers and fills in the places of those that differ from message to message.
+//! Whatever is the same in every request of an endpoint is made here: the lines of its headers, signing keys. An
+//! attempt copies the lines and writes those behind them that differ from message to message.
 //!
 //! Not here: whether the URL may be connected to. That is asked at every new connection (`connect`).
 
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Uri};
 
 use super::checked_url::{CheckedUrl, UrlError};
 use super::headers::{HeaderError, parse_headers};
@@ -18,11 +18,6 @@ use super::host::HostKey;
 use super::secret::SigningSecret;
 use super::signature::Signer;
 
-pub(super) const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
-pub(super) const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-pub(super) const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
-
-pub(super) const CONTENT_TYPE_DEFAULT: &str = "application/json";
 const USER_AGENT_VALUE: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
 
 /// The most secrets that sign at once: the current one, and those of rotations that are under way.
@@ -120,8 +115,10 @@ pub enum TargetError {
 /// An endpoint, ready to be delivered to. May be shared between threads.
 pub struct Target {
     url: CheckedUrl,
-    uri: Uri,
-    headers: HeaderMap,
+    /// Request line and `host` of HTTP/1.1, each with its end of line.
+    http1_start: Box<[u8]>,
+    /// The other headers of every request, each with its end of line.
+    lines: Box<[u8]>,
     signer: Signer,
     timeout_total: Option<Duration>,
     success: SuccessRule,
@@ -136,10 +133,12 @@ impl Target {
         if count > max {
             return Err(TargetError::TooManySecrets { count, max });
         }
-        let uri = url.as_str().parse::<Uri>().map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
+        // Needed for HTTP/2 only, and made anew for each request there: what is kept, every idle endpoint pays for.
+        url.as_str().parse::<Uri>().map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
+        let (path, authority) = (url.path_and_query().as_str(), url.host().authority());
         Ok(Self {
-            headers: prepare_headers(&url, &spec)?,
-            uri,
+            http1_start: format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes().into(),
+            lines: lines(&headers(&spec)?),
             url,
             signer: Signer::new(spec.secrets),
             timeout_total: spec.timeout_total,
@@ -158,13 +157,18 @@ impl Target {
         &self.url
     }
 
-    pub(super) fn uri(&self) -> &Uri {
-        &self.uri
+    pub(super) fn uri(&self) -> Uri {
+        self.url.as_str().parse().unwrap_or_default()
     }
 
-    /// Headers of every request, with `host`, and with places for those that differ.
-    pub(super) fn headers(&self) -> &HeaderMap {
-        &self.headers
+    /// Request line and `host` of HTTP/1.1, each with its end of line.
+    pub(super) fn http1_start(&self) -> &[u8] {
+        &self.http1_start
+    }
+
+    /// The other headers of every request as `name: value`, each with its end of line. Valid in every byte.
+    pub(super) fn lines(&self) -> &[u8] {
+        &self.lines
     }
 
     pub(super) fn signer(&self) -> &Signer {
@@ -191,32 +195,28 @@ impl std::fmt::Debug for Target {
     }
 }
 
-fn prepare_headers(url: &CheckedUrl, spec: &TargetSpec<'_>) -> Result<HeaderMap, TargetError> {
-    let custom = parse_headers(spec.headers)?;
-    let mut headers = HeaderMap::with_capacity(custom.len() + 8);
-    let host = HeaderValue::try_from(url.host().authority())
-        .map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
-    headers.insert(HOST, host);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_DEFAULT));
+/// The headers that do not differ from message to message.
+fn headers(spec: &TargetSpec<'_>) -> Result<HeaderMap, TargetError> {
+    let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let empty = HeaderValue::from_static("");
-    headers.insert(WEBHOOK_ID, empty.clone());
-    headers.insert(WEBHOOK_TIMESTAMP, empty.clone());
-    if !spec.secrets.is_empty() {
-        headers.insert(WEBHOOK_SIGNATURE, empty);
-    }
-    headers.extend(custom);
+    headers.extend(parse_headers(spec.headers)?);
     if let Some(authorization) = spec.authorization
         && headers.insert(AUTHORIZATION, authorization_value(authorization)?).is_some()
     {
         return Err(TargetError::AuthorizationTwice);
     }
-    if let Some(value) = headers.get_mut(AUTHORIZATION) {
-        // Keeps it out of logs and of the compression tables of HTTP/2.
-        value.set_sensitive(true);
-    }
     Ok(headers)
+}
+
+fn lines(headers: &HeaderMap) -> Box<[u8]> {
+    let mut lines = Vec::new();
+    for (name, value) in headers {
+        for part in [name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            lines.extend_from_slice(part);
+        }
+    }
+    lines.into()
 }
 
 fn authorization_value(authorization: &Authorization) -> Result<HeaderValue, TargetError> {
@@ -259,7 +259,9 @@ mod tests {
     fn authorized(authorization: &Authorization) -> Result<String, TargetError> {
         let spec = TargetSpec { authorization: Some(authorization), ..spec("https://example.com/") };
         let target = Target::prepare(spec)?;
-        Ok(target.headers()[AUTHORIZATION].to_str().unwrap().to_owned())
+        let lines = String::from_utf8(target.lines().to_vec()).unwrap();
+        let found = lines.lines().find_map(|line| line.strip_prefix("authorization: "));
+        Ok(found.unwrap().to_owned())
     }
 
     #[test]
