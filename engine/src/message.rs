@@ -10,8 +10,8 @@ use crate::core::shard::Body;
 /// What receivers get: the same for every endpoint.
 #[derive(Debug)]
 pub struct Message {
-    /// `webhook-id`, as text.
-    pub id: Box<str>,
+    /// `webhook-id`.
+    pub id: MessageId,
     /// `content-type`; `None` means JSON.
     pub content_type: Option<Box<str>>,
     /// The body, exactly as published.
@@ -22,7 +22,7 @@ impl Message {
     /// A message to carry. The payload is copied, so that it does not keep a whole read buffer in memory.
     pub fn new(id: MessageId, content_type: Option<&str>, payload: &[u8]) -> Arc<Self> {
         Arc::new(Self {
-            id: id.to_string().into(),
+            id,
             content_type: content_type.map(Into::into),
             payload: Bytes::copy_from_slice(payload),
         })

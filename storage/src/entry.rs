@@ -36,8 +36,9 @@ impl EntryId {
     pub const SEQUENCE_MAX: u16 = u16::MAX;
 
     /// The id `<ms>-<sequence>`; `ms` beyond [`Self::MS_MAX`] is cut to it.
-    pub fn new(ms: u64, sequence: u16) -> Self {
-        Self(ms.min(Self::MS_MAX) << SEQUENCE_BITS | u64::from(sequence))
+    pub const fn new(ms: u64, sequence: u16) -> Self {
+        let ms = if ms > Self::MS_MAX { Self::MS_MAX } else { ms };
+        Self(ms << SEQUENCE_BITS | sequence as u64)
     }
 
     /// The id stored as this number.

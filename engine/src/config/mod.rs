@@ -217,11 +217,12 @@ pub enum LogFormat {
 pub struct ShardCount(Option<u16>);
 
 impl ShardCount {
-    /// How many threads that is on this machine.
+    /// How many threads that is on this machine. A shard keeps its core busy, and storing, receiving messages and
+    /// the network want cores too: half of them is what measured best (docs/performance.md).
     pub fn resolve(self) -> usize {
         match self.0 {
             Some(count) => usize::from(count),
-            None => std::thread::available_parallelism().map_or(1, |cores| cores.get()).min(64),
+            None => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)).min(64),
         }
     }
 }

@@ -9,6 +9,8 @@ use std::str::FromStr;
 
 use posthaste_storage::EntryId;
 
+use super::digits::write_decimal;
+
 /// Why a text is not an id.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("'{text}' is not an id of the form {form}")]
@@ -126,6 +128,14 @@ macro_rules! log_id {
         impl $name {
             /// What its text begins with.
             pub const PREFIX: &'static str = $prefix;
+
+            /// Writes its text behind `out`.
+            pub fn write(self, out: &mut Vec<u8>) {
+                out.extend_from_slice(Self::PREFIX.as_bytes());
+                write_decimal(self.0.ms(), out);
+                out.push(b'-');
+                write_decimal(self.0.sequence().into(), out);
+            }
         }
 
         impl fmt::Display for $name {
@@ -176,6 +186,9 @@ mod tests {
         let message = MessageId(EntryId::new(1_732_300_000_000, 3));
         assert_eq!(message.to_string(), "msg_1732300000000-3");
         assert_eq!(message.to_string().parse(), Ok(message));
+        let mut text = Vec::new();
+        message.write(&mut text);
+        assert_eq!(text, message.to_string().as_bytes());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! retry schedule of more than a day is tested in microseconds, and a whole world runs from one seed.
 
 pub mod delivery;
+pub mod digits;
 pub mod duration;
 pub mod health;
 pub mod ids;

@@ -48,46 +48,43 @@ impl Head {
     /// The head of a response over HTTP/2.
     pub(super) fn from_http2(parts: &response::Parts, headers_bytes_kept_max: usize) -> Self {
         let value = |name| parts.headers.get(name).map(|value: &http::HeaderValue| value.as_bytes().into());
-        let mut text = HeadersText::new(headers_bytes_kept_max);
-        for (name, value) in &parts.headers {
-            text.push(name.as_str(), value.as_bytes());
-        }
+        let headers = || parts.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
         Self {
             status: parts.status.as_u16(),
             retry_after: value(RETRY_AFTER),
             location: value(LOCATION),
-            text: text.into_bytes(),
+            text: headers_text(headers, headers_bytes_kept_max),
         }
     }
 }
 
-/// Headers as `name: value\r\n`, names in lower case, whole lines up to a limit.
-pub(super) struct HeadersText {
-    text: Vec<u8>,
-    max: usize,
-}
-
-impl HeadersText {
-    pub(super) fn new(max: usize) -> Self {
-        Self { text: Vec::new(), max }
+/// Headers as `name: value\r\n`, names in lower case: the first of them, whole lines up to `max` bytes.
+pub(super) fn headers_text<'a, H>(headers: impl Fn() -> H, max: usize) -> Bytes
+where
+    H: Iterator<Item = (&'a str, &'a [u8])>,
+{
+    let line_bytes = |name: &str, value: &[u8]| name.len() + ": ".len() + value.len() + "\r\n".len();
+    let mut bytes = 0;
+    let lines = headers().take_while(|(name, value)| {
+        let fits = bytes + line_bytes(name, value) <= max;
+        bytes += if fits { line_bytes(name, value) } else { 0 };
+        fits
+    });
+    let count = lines.count();
+    if count == 0 {
+        return Bytes::new();
     }
-
-    /// Adds a line if it fits; after one that does not, none does.
-    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
-        let line = name.len() + value.len() + ": \r\n".len();
-        if self.text.len() + line > self.max {
-            self.max = 0;
-            return;
-        }
-        self.text.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+    // Kept with each attempt: one allocation, and not a byte too large.
+    let mut text = Vec::with_capacity(bytes);
+    for (name, value) in headers().take(count) {
+        text.extend_from_slice(name.as_bytes());
+        let start = text.len() - name.len();
+        text[start..].make_ascii_lowercase();
         for part in [b": ", value, b"\r\n"] {
-            self.text.extend_from_slice(part);
+            text.extend_from_slice(part);
         }
     }
-
-    pub(super) fn into_bytes(self) -> Bytes {
-        if self.text.is_empty() { Bytes::new() } else { self.text.into() }
-    }
+    text.into()
 }
 
 /// Reads a body to its end or to the reading limit.
@@ -203,13 +200,8 @@ mod tests {
 
     #[test]
     fn headers_are_kept_in_whole_lines() {
-        let text = |max| {
-            let mut text = HeadersText::new(max);
-            text.push("A", b"1");
-            text.push("long", b"12345");
-            text.push("b", b"2");
-            text.into_bytes()
-        };
+        let headers = [("A", &b"1"[..]), ("long", b"12345"), ("b", b"2")];
+        let text = |max| headers_text(|| headers.into_iter(), max);
         assert_eq!(text(100), "a: 1\r\nlong: 12345\r\nb: 2\r\n");
         assert_eq!(text(18), "a: 1\r\n");
         assert_eq!(text(0), "");

@@ -21,7 +21,7 @@ pub(super) fn check(payload: &[u8]) -> Result<(), PublishError> {
 
 /// A payload with few brackets cannot be deep; counting them is much cheaper than following them.
 fn opens_more_than(max: usize, payload: &[u8]) -> bool {
-    payload.iter().filter(|byte| matches!(byte, b'[' | b'{')).count() > max
+    memchr::memchr2_iter(b'[', b'{', payload).nth(max).is_some()
 }
 
 /// The nesting of valid JSON.

@@ -3,6 +3,7 @@
 //! This is the outside of a shard: who lives where, and how to tell it something. Its thread is in `thread`;
 //! what it decides is in `core::shard`.
 
+mod attempts;
 mod inbox;
 mod places;
 mod thread;

@@ -4,7 +4,6 @@
 //! what the core asks for, and hands all reports of the round to the writer at once; then it sleeps until
 //! something arrives, an attempt ends, or the core wants to be woken.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -12,18 +11,17 @@ use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::{Position, record::Record};
-use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_blocking, spawn_local};
+use posthaste_storage::log::LogReader;
+use tokio::task::LocalSet;
 
+use super::attempts::{Attempts, Finish, Finished, Order};
 use super::{Shards, ToShard};
-use crate::clock::{Clock, unix_secs};
+use crate::clock::Clock;
 use crate::core::health::HealthChange;
-use crate::core::ids::{EndpointId, MessageId};
+use crate::core::ids::EndpointId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
-use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
+use crate::delivery::{Ended as Report, Sender, Target};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::threads;
@@ -49,19 +47,6 @@ pub(crate) struct ShardThread {
     pub(crate) disable: Box<dyn Fn(EndpointId) + Send>,
 }
 
-/// An attempt that has ended, as its task leaves it.
-struct Finished {
-    token: u32,
-    report: Report,
-}
-
-/// Where tasks of this thread leave the attempts that have ended.
-#[derive(Default)]
-struct Finish {
-    done: RefCell<Vec<Finished>>,
-    any: Notify,
-}
-
 /// Starts the thread. `sender` is made inside it: connections live and die there.
 pub(crate) fn spawn(
     shard: ShardThread,
@@ -82,7 +67,7 @@ pub(crate) fn spawn(
 struct Running {
     shard: ShardThread,
     core: Shard<Arc<Message>, Report>,
-    sender: Rc<Sender>,
+    attempts: Attempts,
     targets: HashMap<EndpointId, Result<Arc<Target>, Arc<str>>>,
     finish: Rc<Finish>,
     reports: Vec<Event>,
@@ -94,12 +79,13 @@ struct Running {
 impl Running {
     fn new(shard: ShardThread, sender: Sender) -> Self {
         let core = Shard::new(shard.settings.clone(), shard.clock.now());
+        let finish = Rc::<Finish>::default();
         Self {
+            attempts: Attempts::new(sender, shard.reader.clone(), finish.clone()),
             shard,
             core,
-            sender: Rc::new(sender),
             targets: HashMap::new(),
-            finish: Rc::default(),
+            finish,
             reports: Vec::new(),
             stop_at: None,
             deliveries_shown: 0,
@@ -114,7 +100,7 @@ impl Running {
         loop {
             self.front().inbox.take(&mut arrived);
             arrived.drain(..).for_each(|what| self.take(what));
-            std::mem::swap(&mut *self.finish.done.borrow_mut(), &mut finished);
+            self.finish.take(&mut finished);
             finished.drain(..).for_each(|finished| self.ended(finished));
             self.core.handle(self.shard.clock.now(), Input::Wake);
             self.act();
@@ -224,31 +210,17 @@ impl Running {
 
     fn start(&mut self, start: Start<Arc<Message>>) {
         let Start { token, key, message_at, body } = start;
-        let finish = self.finish.clone();
         let target = match self.targets.get(&key.endpoint) {
             Some(Ok(target)) => target.clone(),
             Some(Err(why)) => {
-                return finish.put(token, Report::unsent(Outcome::RequestInvalid, why.to_string()));
+                return self.finish.put(token, Report::unsent(Outcome::RequestInvalid, why.to_string()));
             }
             None => {
-                return finish.put(token, Report::unsent(Outcome::RequestInvalid, "the endpoint is gone"));
+                let why = "the endpoint is gone";
+                return self.finish.put(token, Report::unsent(Outcome::RequestInvalid, why));
             }
         };
-        let (sender, reader) = (self.sender.clone(), self.shard.reader.clone());
-        spawn_local(async move {
-            let message = match body {
-                Some(message) => Ok(message),
-                None => read_back(reader, key.message, message_at).await,
-            };
-            let report = match message {
-                Ok(message) => {
-                    let head = MessageHead { id: &message.id, content_type: message.content_type.as_deref() };
-                    sender.attempt(&target, head, message.payload.clone(), unix_secs()).await
-                }
-                Err((outcome, why)) => Report::unsent(outcome, why),
-            };
-            finish.put(token, report);
-        });
+        self.attempts.start(Order { token, target, message: key.message, message_at, body });
     }
 
     async fn sleep(&mut self, housekeeping: &mut tokio::time::Interval) {
@@ -266,7 +238,7 @@ impl Running {
         };
         let tick = tokio::select! {
             () = self.front().inbox.arrived() => false,
-            () = self.finish.any.notified() => false,
+            () = self.finish.any() => false,
             () = wakeup => false,
             _ = housekeeping.tick() => true,
         };
@@ -276,7 +248,7 @@ impl Running {
     }
 
     fn housekeep(&mut self) {
-        self.sender.close_idle(std::time::Instant::now());
+        self.attempts.close_idle();
         let (deliveries, in_flight) = (self.core.deliveries() as i64, i64::from(self.core.in_flight()));
         self.shard.metrics.in_memory.inc_by(deliveries - self.deliveries_shown);
         self.shard.metrics.in_flight.inc_by(in_flight - self.in_flight_shown);
@@ -288,37 +260,4 @@ impl Running {
         let Some(stop_at) = self.stop_at else { return false };
         self.core.in_flight() == 0 || tokio::time::Instant::now() >= stop_at
     }
-}
-
-impl Finish {
-    fn put(&self, token: u32, report: Report) {
-        self.done.borrow_mut().push(Finished { token, report });
-        self.any.notify_one();
-    }
-}
-
-/// The message as it stands in the log. An error says in words why it cannot be delivered, and whether it ever can:
-/// a disk that does not answer, or a process out of file descriptors, is no reason to give a delivery up.
-async fn read_back(
-    reader: LogReader,
-    id: MessageId,
-    at: Position,
-) -> Result<Arc<Message>, (Outcome, String)> {
-    let damaged = |why| (Outcome::PayloadDamaged, why);
-    let not_now = |why| (Outcome::RequestInvalid, why);
-    let read = move || match reader.record_at(at) {
-        Ok(Some(owned)) => match owned.record() {
-            Record::Message(found)
-            | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
-                if found.id == id.0 =>
-            {
-                Ok(Message::new(id, found.content_type, found.payload))
-            }
-            _ => Err(damaged(format!("the log holds something else than this message at {at}"))),
-        },
-        Ok(None) => Err(damaged(format!("the log does not hold {at} any more"))),
-        Err(error @ ReadError::Io { .. }) => Err(not_now(error.to_string())),
-        Err(error) => Err(damaged(error.to_string())),
-    };
-    spawn_blocking(read).await.unwrap_or_else(|error| Err(not_now(error.to_string())))
 }

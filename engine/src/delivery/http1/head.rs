@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use http::header::{CONNECTION, CONTENT_LENGTH, LOCATION, RETRY_AFTER, TRANSFER_ENCODING};
 use httparse::{Header, ParserConfig, Status};
 
-use super::super::response::{Head, HeadersText};
+use super::super::response::{Head, headers_text};
 use super::Malformed;
 use super::chunked::Chunked;
 
@@ -51,21 +51,16 @@ pub(super) fn parse(input: &[u8], headers_kept_max: usize) -> Result<Option<Pars
     };
     let (status, is_http11) = (response.code.unwrap_or_default(), response.version == Some(1));
     let mut seen = Seen::default();
-    let mut text = HeadersText::new(headers_kept_max);
     for header in response.headers.iter() {
         seen.header(header);
-        text.push(header.name, header.value);
     }
+    let headers = || response.headers.iter().map(|header| (header.name, header.value));
+    let text = headers_text(headers, headers_kept_max);
     let framing = seen.framing(status, is_http11)?;
     let contradicts_itself = seen.is_length_bad || seen.is_encoded && (seen.length.is_some() || !is_http11);
     let keeps_alive = if is_http11 { !seen.says_close } else { seen.says_keep_alive };
     Ok(Some(ParsedHead {
-        head: Head {
-            status,
-            retry_after: seen.retry_after,
-            location: seen.location,
-            text: text.into_bytes(),
-        },
+        head: Head { status, retry_after: seen.retry_after, location: seen.location, text },
         framing,
         // After 101 the connection speaks another protocol, for which we did not ask.
         keeps_alive: keeps_alive && !contradicts_itself && framing != Framing::UntilClose && status != 101,

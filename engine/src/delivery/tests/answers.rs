@@ -34,13 +34,13 @@ fn a_signed_request_arrives_whole() {
             ("accept-encoding", "identity"),
             ("x-shop", "42"),
             ("authorization", "Bearer token"),
-            ("webhook-id", MESSAGE.id),
+            ("webhook-id", MESSAGE_ID),
             ("webhook-timestamp", "1732300000"),
         ] {
             assert_eq!(request.header(name), Some(value), "{name}");
         }
         let reference = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
-        let signature = reference.sign(MESSAGE.id, NOW as i64, &payload).unwrap();
+        let signature = reference.sign(MESSAGE_ID, NOW as i64, &payload).unwrap();
         assert_eq!(request.header("webhook-signature"), Some(signature.as_str()));
     });
 }
@@ -123,7 +123,7 @@ fn an_endpoint_may_insist_on_200() {
 fn a_message_that_cannot_be_sent_is_not_sent() {
     run(async {
         let receiver = Receiver::answering(NO_CONTENT).await;
-        let message = MessageHead { id: "msg.1", content_type: None };
+        let message = MessageHead { content_type: Some("a\r\nb"), ..MESSAGE };
         let ended = sender(&config()).attempt(&target(&receiver.url()), message, Bytes::new(), NOW).await;
         assert_eq!(ended.outcome, Outcome::RequestInvalid);
         settle().await;

@@ -14,8 +14,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use posthaste_storage::EntryId;
 use tokio::task::LocalSet;
 
+use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::retry::RetryAfterLimits;
 
@@ -99,7 +101,10 @@ fn target(url: &str) -> Target {
     Target::prepare(spec(url)).unwrap()
 }
 
-const MESSAGE: MessageHead<'static> = MessageHead { id: "msg_1732300000000-3", content_type: None };
+const MESSAGE: MessageHead<'static> =
+    MessageHead { id: MessageId(EntryId::new(1_732_300_000_000, 3)), content_type: None };
+/// The same id as receivers see it.
+const MESSAGE_ID: &str = "msg_1732300000000-3";
 const NOW: u64 = 1_732_300_000;
 
 /// One attempt of a small message.
