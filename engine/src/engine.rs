@@ -389,6 +389,7 @@ fn writer_settings(config: &Config) -> WriterSettings {
         replay_bytes_max: config.ledger.replay_bytes_max.bytes(),
         segment_bytes: config.storage.segment_bytes.bytes(),
         horizon: config.ledger.horizon.duration(),
+        report_wait: config.storage.report_wait.duration(),
     }
 }
 

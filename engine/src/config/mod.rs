@@ -122,6 +122,7 @@ sections! {
         retention_age: Span,
         retention_bytes: Size,
         reserve_bytes: Size,
+        report_wait: Span,
         accept_damage: bool,
     }
     /// `[ledger]`

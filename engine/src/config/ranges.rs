@@ -47,6 +47,7 @@ fn check_storage(config: &Config) -> Result<(), ConfigError> {
     span("storage.retention_age", storage.retention_age, HOUR, 3_650 * DAY)?;
     size("storage.retention_bytes", storage.retention_bytes, 16 * MIB, 1024 << 40)?;
     size("storage.reserve_bytes", storage.reserve_bytes, MIB, 1 << 40)?;
+    span("storage.report_wait", storage.report_wait, 0, SECOND)?;
     let ledger = &config.ledger;
     span("ledger.horizon", ledger.horizon, 10 * SECOND, DAY)?;
     span("ledger.flush_after", ledger.flush_after, SECOND, 10 * MINUTE)?;

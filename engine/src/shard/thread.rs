@@ -21,6 +21,7 @@ use crate::core::health::HealthChange;
 use crate::core::ids::EndpointId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
+use crate::core::tick::Tick;
 use crate::delivery::{Ended as Report, Sender, Target};
 use crate::message::Message;
 use crate::metrics::Metrics;
@@ -99,10 +100,12 @@ impl Running {
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         loop {
             self.front().inbox.take(&mut arrived);
-            arrived.drain(..).for_each(|what| self.take(what));
             self.finish.take(&mut finished);
-            finished.drain(..).for_each(|finished| self.ended(finished));
-            self.core.handle(self.shard.clock.now(), Input::Wake);
+            // One moment for all that has come: asking the time for each would be felt.
+            let now = self.shard.clock.now();
+            arrived.drain(..).for_each(|what| self.take(now, what));
+            finished.drain(..).for_each(|finished| self.ended(now, finished));
+            self.core.handle(now, Input::Wake);
             self.act();
             self.report();
             if self.is_over() {
@@ -116,8 +119,7 @@ impl Running {
         &self.shard.shards.fronts[self.shard.number]
     }
 
-    fn take(&mut self, what: ToShard) {
-        let now = self.shard.clock.now();
+    fn take(&mut self, now: Tick, what: ToShard) {
         let input = match what {
             ToShard::Deliver(incoming) => Input::Deliver(incoming),
             ToShard::Endpoint(settings, target) => {
@@ -139,11 +141,11 @@ impl Running {
         self.core.handle(now, input);
     }
 
-    fn ended(&mut self, finished: Finished) {
+    fn ended(&mut self, now: Tick, finished: Finished) {
         let Finished { token, report } = finished;
         let outcome = report.outcome;
         let took = Duration::from_micros(report.timing.total_us.into());
-        self.core.handle(self.shard.clock.now(), Input::Ended { token, outcome, took, report });
+        self.core.handle(now, Input::Ended { token, outcome, took, report });
     }
 
     /// Does what the core asks for, unless the writer is too far behind to record it.

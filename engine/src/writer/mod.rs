@@ -2,7 +2,9 @@
 //!
 //! Ingest, the API and the shards hand their batches to one queue. The writer takes all that has gathered,
 //! appends it as one block, syncs once, and only then answers: ids to publishers, deliveries to the shards,
-//! updates to the ledger. While it syncs, the next block gathers. It never waits for a block to fill.
+//! updates to the ledger. While it syncs, the next block gathers. It never waits for a block to fill: only reports,
+//! which nobody waits for, are given a few milliseconds for a message to come along, because a sync costs the same
+//! for one record as for a hundred.
 //!
 //!   gather -> stage (encode into the log's block) -> commit (write, fdatasync) -> tell
 //!
@@ -68,10 +70,14 @@ pub(crate) struct WriterSettings {
     pub segment_bytes: u64,
     /// How far ahead deliveries are held by the shards.
     pub horizon: Duration,
+    /// How long what shards report may wait for somebody who is waited for, and share their sync.
+    pub report_wait: Duration,
 }
 
 /// Bytes gathered into one block before it is committed.
 const BLOCK_BYTES: usize = 4 << 20;
+/// Reports gathered into one block before it is committed, whatever they could wait for.
+const REPORTS_MAX: usize = 2_048;
 /// How often the writer looks after retention and the ledger when nobody asks for anything.
 const HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How often free space is looked at, and a full disk is tried again.
@@ -172,6 +178,12 @@ impl Block {
             && self.events.is_empty()
     }
 
+    /// Whether it holds reports alone, and not too many of them.
+    fn may_wait(&self) -> bool {
+        let waited_for = self.publishes.len() + self.changes.len() + self.cancels.len() + self.carried.len();
+        waited_for == 0 && (1..REPORTS_MAX).contains(&self.events.len())
+    }
+
     fn records(&self) -> usize {
         let published: usize = self.publishes.iter().map(|staged| staged.stored.len()).sum();
         let changes: usize = self.changes.iter().map(|staged| staged.positions.len()).sum();
@@ -197,12 +209,19 @@ impl Writer {
         let mut block = Block::default();
         self.stage_held(&mut block);
         self.stage_carrying(&mut block);
-        if self.log.pending_bytes() < BLOCK_BYTES {
-            match self.jobs.recv_timeout(if block.is_empty() { patience } else { Duration::ZERO }) {
+        let mut patience = if block.is_empty() { patience } else { Duration::ZERO };
+        let mut reports_until = None;
+        while self.log.pending_bytes() < BLOCK_BYTES {
+            match self.jobs.recv_timeout(patience) {
                 Ok(job) => self.gather(job, &mut block),
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => self.state.stopping = true,
             }
+            if self.state.stopping || !block.may_wait() {
+                break;
+            }
+            let until = *reports_until.get_or_insert_with(|| Instant::now() + self.settings.report_wait);
+            patience = until.saturating_duration_since(Instant::now());
         }
         self.commit(block);
         self.housekeep();

@@ -162,6 +162,7 @@ impl World {
             clock,
             settings: WriterSettings {
                 reserve_bytes: 0,
+                report_wait: Duration::ZERO,
                 retention_age: Duration::from_secs(86_400),
                 retention_bytes: u64::MAX,
                 replay_bytes_max: u64::MAX,
