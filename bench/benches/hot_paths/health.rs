@@ -9,7 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode};
 use posthaste::core::health::{Admit, HealthCell, LockoutRule};
 use posthaste::core::tick::Tick;
 use posthaste_bench::NOW_MS;
@@ -35,6 +35,8 @@ const LAYOUTS: [Layout; 3] = [
 
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("health");
+    // No short samples: threads that run for a moment only hardly meet.
+    group.sampling_mode(SamplingMode::Flat);
     let rule = LockoutRule::default();
     for layout in &LAYOUTS {
         measure(&mut group, "outcome", layout, |cell: &HealthCell| {
