@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::path::Path;
+use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BatchSize, BenchmarkGroup, Criterion, Throughput};
@@ -28,6 +29,7 @@ type Key = [u8; 24];
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("ledger, 50,000 deliveries");
     group.throughput(Throughput::Elements(DELIVERIES)).sample_size(10);
+    group.measurement_time(Duration::from_secs(2));
     insert(&mut group);
     range(&mut group);
     group.finish();

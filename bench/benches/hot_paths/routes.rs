@@ -13,8 +13,8 @@ use posthaste::core::ids::EndpointId;
 use posthaste::routing::{AppRoutes, Interest};
 use posthaste_bench::scattered;
 
-/// Messages that take turns.
-const MESSAGES: u64 = 65_536;
+/// Messages that take turns: too many for what they ask for to stay in the cache.
+const MESSAGES: u64 = 1 << 20;
 
 /// How an endpoint says what it wants.
 #[derive(Clone, Copy)]

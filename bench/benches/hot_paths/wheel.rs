@@ -28,6 +28,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
     let waits: Vec<u32> = (0..WAITING).map(wait_ms).collect();
     let mut group = criterion.benchmark_group("wheel, 10,000,000 waiting");
     group.throughput(Throughput::Elements(WAITING.into())).sample_size(10);
+    group.measurement_time(Duration::from_secs(6));
     insert_all(&mut group, &waits);
     expire_all(&mut group, &waits);
     group.throughput(Throughput::Elements(1)).sample_size(30);
