@@ -7,7 +7,7 @@
 //!   a message in    frames -> records -> commits
 //!   its way out     routes -> wheel, ledger -> health -> signature -> request
 //!
-//! `cargo bench -p posthaste-bench` takes three minutes, 1 GiB of memory and 200 MiB of disk below the target
+//! `cargo bench -p posthaste-bench` takes three minutes, half a GiB of memory and 200 MiB of disk below the target
 //! folder, which it gives back. A word behind `--` chooses: `cargo bench -p posthaste-bench -- wheel`.
 
 mod commits;
