@@ -57,7 +57,7 @@ impl<'a> Pattern<'a> {
 
 /// The lists of one application. Cheap to copy: copies share what has not changed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct AppRoutes {
+pub struct AppRoutes {
     /// Endpoints that listen to all channels.
     any_channel: ByEventType,
     by_channel: Index<ByEventType>,
@@ -72,17 +72,17 @@ struct ByEventType {
 
 impl AppRoutes {
     /// Sorts an endpoint into its lists; it must not be in any.
-    pub(crate) fn insert(&mut self, id: EndpointId, interest: Interest<'_>) {
+    pub fn insert(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.insert(id));
     }
 
     /// Takes an endpoint out of its lists; `interest` is what it was inserted with.
-    pub(crate) fn remove(&mut self, id: EndpointId, interest: Interest<'_>) {
+    pub fn remove(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.remove(id));
     }
 
     /// The endpoints that a message goes to, each once. Allocates the result and nothing else.
-    pub(crate) fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
+    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
         let mut routed = Routed::default();
         self.any_channel.collect(event_type, &mut routed);
         if !self.by_channel.is_empty() {

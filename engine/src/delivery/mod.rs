@@ -16,6 +16,8 @@
 //!
 //! Not here: when a delivery is attempted (`core`), what becomes of its outcome (`shard`).
 
+#[doc(hidden)]
+pub mod bench_support;
 mod checked_url;
 mod cidr;
 mod config;

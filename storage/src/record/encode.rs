@@ -11,7 +11,7 @@ pub(super) const HAS_VALUE: u8 = 1;
 
 impl Record<'_> {
     /// Appends the body to `into`.
-    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+    pub fn encode(&self, into: &mut Vec<u8>) {
         match self {
             Self::Message(message) => encode_message(message, into),
             Self::Attempt(attempt) => encode_attempt(attempt, into),
