@@ -2,27 +2,24 @@
 //!
 //! Not here: anything that the engine calls.
 
-use bytes::{Bytes, BytesMut};
-use http::{Request, Version};
-use http_body_util::Full;
+use std::ops::Range;
 
-use super::request::{MessageHead, Signed};
-use super::signature::TimestampText;
+use bytes::Bytes;
+
+use super::request::{MessageHead, Request};
 use super::target::Target;
 
-/// Writes the value of `webhook-signature` behind `out`.
-pub fn sign(target: &Target, id: &str, unix_secs: u64, payload: &[u8], out: &mut BytesMut) {
-    target.signer().write(id, TimestampText::new(unix_secs).as_str(), payload, out);
+/// Writes the value of `webhook-signature` behind `out`, in which id and timestamp already stand.
+pub fn sign(target: &Target, id: Range<usize>, timestamp: Range<usize>, payload: &[u8], out: &mut Vec<u8>) {
+    target.signer().write(id, timestamp, payload, out);
 }
 
-/// The request of one attempt, as it is handed to a connection that speaks HTTP/1.1; `None` where the message
-/// cannot be sent.
-pub fn request(
+/// Everything that is sent before the payload, as HTTP/1.1 has it; `None` where the message cannot be sent.
+pub fn http1_head(
     target: &Target,
     message: MessageHead<'_>,
     payload: Bytes,
     unix_secs: u64,
-) -> Option<Request<Full<Bytes>>> {
-    let signed = Signed::new(target, message, payload, unix_secs).ok()?;
-    Some(signed.request(target, Version::HTTP_11))
+) -> Option<Vec<u8>> {
+    Some(Request::new(message, payload, unix_secs).ok()?.http1_head(target))
 }
