@@ -31,6 +31,7 @@ use crate::data_folder::DataFolder;
 use crate::delivery::{
     self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, Sender, Timeouts, Trust,
 };
+use crate::descriptors;
 use crate::directory::Directory;
 use crate::history::{LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
@@ -423,6 +424,20 @@ fn egress_policy(config: &Config, own_addresses: Vec<SocketAddr>) -> anyhow::Res
     })
 }
 
+/// Connections kept by a shard: as many as are wished for, and as the system's limit of open files allows.
+fn connections_max(config: &Config) -> usize {
+    let wanted = config.delivery.connections_max as usize;
+    let allowed = descriptors::raise(config.ingest.connections_max.into()) / config.shards.count.resolve();
+    if allowed < wanted {
+        tracing::info!(
+            allowed,
+            wanted,
+            "delivery.connections_max is more than the limit of open files allows"
+        );
+    }
+    wanted.min(allowed.max(1))
+}
+
 fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<DeliveryConfig> {
     let (delivery, retry) = (&config.delivery, &config.retry);
     let ca_file = (!delivery.ca_file.as_os_str().is_empty()).then_some(delivery.ca_file.as_path());
@@ -438,7 +453,7 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
             idle_timeout: delivery.idle_timeout.duration(),
             age_max: delivery.connection_age_max.duration(),
             connections_per_host_max: delivery.connections_per_host_max as usize,
-            connections_max: delivery.connections_max as usize,
+            connections_max: connections_max(config),
             streams_per_connection_max: delivery.streams_per_connection_max as usize,
         },
         response: ResponseLimits {

@@ -18,6 +18,7 @@ pub mod core;
 mod data_folder;
 pub mod delivery;
 pub mod demo;
+mod descriptors;
 mod directory;
 pub mod engine;
 mod history;

@@ -56,7 +56,7 @@ pub(crate) struct Arguments {
 pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let listen = ranges::addresses("--listen", &arguments.listen)?;
     let (rules, ledger) = rules(&arguments)?;
-    let options = Options { listen, threads: arguments.threads, tls: arguments.tls };
+    let options = Options { listen, threads: arguments.threads, tls: arguments.tls, loopback_only: false };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // From here on a signal ends it in an orderly manner, however early it comes.
     let end = runtime.block_on(async { end() })?;

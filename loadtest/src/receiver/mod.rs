@@ -75,6 +75,8 @@ pub(crate) struct Options {
     pub(crate) threads: usize,
     /// Over TLS (own test CA), with HTTP/2 where the client offers it.
     pub(crate) tls: bool,
+    /// Whether to hang up on whoever is not on this machine, for listeners on every address of it.
+    pub(crate) loopback_only: bool,
 }
 
 /// What it does beyond answering as the path says.

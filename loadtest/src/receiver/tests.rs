@@ -24,7 +24,7 @@ impl Observer for Notes {
 
 fn options(threads: usize, tls: bool) -> Options {
     let listen: Vec<SocketAddr> = vec!["127.0.0.1:0".parse().unwrap(), "127.0.0.2:0".parse().unwrap()];
-    Options { listen, threads, tls }
+    Options { listen, threads, tls, loopback_only: false }
 }
 
 fn start(threads: usize) -> (Receiver, Arc<Notes>) {

@@ -42,7 +42,7 @@ impl Receiver {
         rules: Rules,
         observer: Arc<dyn Observer>,
     ) -> anyhow::Result<Self> {
-        let Options { listen, threads, tls } = options;
+        let Options { listen, threads, tls, loopback_only } = options;
         ensure!((1..=THREADS_MAX).contains(&threads), "{threads} threads; 1 to {THREADS_MAX} are possible");
         let certificate = tls.then(|| Certificate::new(&listen)).transpose()?;
         raise_descriptor_limit();
@@ -53,7 +53,7 @@ impl Receiver {
         let (acceptor, ca_pem) = certificate.map(|made| (made.acceptor, made.ca_pem)).unzip();
         let (stop, stopped) = watch::channel(false);
         let mut receiver = Self { shared, addresses, ca_pem, stop, threads: Vec::new() };
-        receiver.spawn(listeners, threads, acceptor, &stopped)?;
+        receiver.spawn(listeners, threads, acceptor, loopback_only, &stopped)?;
         Ok(receiver)
     }
 
@@ -62,10 +62,11 @@ impl Receiver {
         listeners: Vec<TcpListener>,
         threads: usize,
         acceptor: Option<TlsAcceptor>,
+        loopback_only: bool,
         stopped: &watch::Receiver<bool>,
     ) -> anyhow::Result<()> {
         let (senders, inboxes): (Vec<_>, Vec<_>) = (0..threads).map(|_| mpsc::unbounded_channel()).unzip();
-        let dealer = Dealer::new(senders);
+        let dealer = Dealer::new(senders, loopback_only);
         let mut shares: Vec<Vec<TcpListener>> = (0..threads).map(|_| Vec::new()).collect();
         for (index, listener) in listeners.into_iter().enumerate() {
             shares[index % threads].push(listener);

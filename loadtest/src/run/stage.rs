@@ -55,14 +55,18 @@ impl Stage {
         let layout = Arc::new(Layout::new(plan.numbers.clone()));
         let account = Arc::new(Account::new(layout.clone(), &mark, plan.limits.backlog));
         hosts::make_room_for_sockets(plan.numbers.hosts)?;
-        let mut listen = hosts::addresses(plan.limits.receiver, plan.numbers.hosts);
+        let mut listen = hosts::listeners(plan.limits.receiver, plan.numbers.hosts);
         let dead = plan.numbers.dead_host.then(|| listen.pop()).flatten().map(DeadHost::at).transpose()?;
         if listen.is_empty() {
             // All hosts are dead. The receiver listens all the same, and nobody comes.
             listen.push(SocketAddr::new(plan.limits.receiver.ip(), 0));
         }
-        let options =
-            receiver::Options { listen, threads: plan.limits.receiver_threads.into(), tls: plan.limits.tls };
+        let options = receiver::Options {
+            listen,
+            threads: plan.limits.receiver_threads.into(),
+            tls: plan.limits.tls,
+            loopback_only: plan.limits.receiver.ip().is_loopback(),
+        };
         let receiver = Receiver::start(options, account.clone())
             .with_context(|| format!("--receiver {}", plan.limits.receiver))?;
         let ca_file = receiver.ca_pem().map(|pem| CaFile::write(&mark, pem)).transpose()?;
@@ -219,9 +223,10 @@ impl Stage {
     }
 
     fn address(&self, slot: u32) -> SocketAddr {
-        let host = self.layout.host_of(slot) as usize;
+        let host = self.layout.host_of(slot);
         let dead = self.dead.as_ref().filter(|_| self.layout.behaviour_of(slot) == Behaviour::Dead);
-        dead.map_or_else(|| self.receiver.addresses()[host], DeadHost::address)
+        let (first, listening) = (self.plan.limits.receiver, self.receiver.addresses());
+        dead.map_or_else(|| hosts::reached_at(first, listening, host), DeadHost::address)
     }
 }
 
