@@ -36,6 +36,8 @@ pub struct Metrics {
     /// Deliveries that ended as cancelled.
     pub cancelled: Counter,
     attempts: Family<OutcomeLabel, Counter>,
+    /// The one of `attempts` that is counted most: found once, not each time.
+    attempts_successful: Counter,
     /// Deliveries that have not ended.
     pub pending: Gauge,
     /// Deliveries in the memory of the shards.
@@ -63,6 +65,9 @@ pub struct Metrics {
 impl Metrics {
     /// All at zero.
     pub fn new() -> Arc<Self> {
+        let attempts = Family::<OutcomeLabel, Counter>::default();
+        let success = Outcome::Success { status: 200 }.name();
+        let attempts_successful = attempts.get_or_create(&OutcomeLabel { outcome: success }).clone();
         let mut metrics = Self {
             registry: Registry::with_prefix("posthaste"),
             accepted: Counter::default(),
@@ -70,7 +75,8 @@ impl Metrics {
             delivered: Counter::default(),
             exhausted: Counter::default(),
             cancelled: Counter::default(),
-            attempts: Family::default(),
+            attempts,
+            attempts_successful,
             pending: Gauge::default(),
             in_memory: Gauge::default(),
             in_flight: Gauge::default(),
@@ -112,7 +118,10 @@ impl Metrics {
 
     /// Counts an attempt.
     pub fn attempt(&self, outcome: Outcome) {
-        self.attempts.get_or_create(&OutcomeLabel { outcome: outcome.name() }).inc();
+        match outcome {
+            Outcome::Success { .. } => self.attempts_successful.inc(),
+            _ => self.attempts.get_or_create(&OutcomeLabel { outcome: outcome.name() }).inc(),
+        };
     }
 
     /// Everything, in the Prometheus text format.

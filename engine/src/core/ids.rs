@@ -119,6 +119,30 @@ catalog_id!(
     "ep_"
 );
 
+/// Hashes ids and other numbers that are ours to choose: spread by a multiplication, where the hash of the standard
+/// library also guards against keys that an attacker picks.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NumberHasher(u64);
+
+/// Makes [`NumberHasher`]s.
+pub type NumberHash = std::hash::BuildHasherDefault<NumberHasher>;
+
+impl std::hash::Hasher for NumberHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    /// Both halves of the product: maps use the high bits as well as the low ones.
+    fn write_u64(&mut self, number: u64) {
+        let product = u128::from(self.0 ^ number) * 0x9E37_79B9_7F4A_7C15;
+        self.0 = product as u64 ^ (product >> 64) as u64;
+    }
+}
+
 macro_rules! log_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -189,6 +213,19 @@ mod tests {
         let mut text = Vec::new();
         message.write(&mut text);
         assert_eq!(text, message.to_string().as_bytes());
+    }
+
+    #[test]
+    fn neighbouring_numbers_are_spread_over_the_high_and_the_low_bits() {
+        use std::hash::BuildHasher as _;
+
+        let hashes: Vec<u64> = (0..1_000u64).map(|number| NumberHash::default().hash_one(number)).collect();
+        let distinct =
+            |bits: fn(&u64) -> u64| hashes.iter().map(bits).collect::<std::collections::HashSet<_>>().len();
+        assert_eq!(distinct(|hash| *hash), 1_000);
+        // A thousand balls into so many boxes: a fair hash leaves at most a few empty or shared.
+        assert_eq!(distinct(|hash| hash >> 57), 128, "the bits that a map tells entries apart by");
+        assert!(distinct(|hash| hash & 0xFFFF) > 950, "the bits that a map finds its boxes by");
     }
 
     #[test]

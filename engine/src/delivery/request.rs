@@ -9,6 +9,7 @@ use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 
 use super::failure::Failure;
+use super::http1::Outgoing;
 use super::target::Target;
 
 const CONTENT_TYPE_DEFAULT: &str = "application/json";
@@ -50,7 +51,8 @@ impl<'a> Request<'a> {
             + target.lines().len()
             + target.signer().text_bytes()
             + self.content_type.len()
-            + LINES_BYTES;
+            + LINES_BYTES
+            + Outgoing::copied_bytes(&self.payload);
         let mut head = Vec::with_capacity(bytes);
         head.extend_from_slice(target.http1_start());
         head.extend_from_slice(target.lines());

@@ -5,18 +5,18 @@
 
 use papaya::HashMap;
 
-use crate::core::ids::EndpointId;
+use crate::core::ids::{EndpointId, NumberHash};
 
 /// See the head of this file.
 #[derive(Debug)]
 pub(crate) struct Places {
     shards: usize,
-    by_endpoint: HashMap<EndpointId, u32>,
+    by_endpoint: HashMap<EndpointId, u32, NumberHash>,
 }
 
 impl Places {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { shards, by_endpoint: HashMap::new() }
+        Self { shards, by_endpoint: HashMap::default() }
     }
 
     /// The shard that a host belongs to.

@@ -18,7 +18,7 @@ use super::attempts::{Attempts, Finish, Finished, Order};
 use super::{Shards, ToShard};
 use crate::clock::Clock;
 use crate::core::health::HealthChange;
-use crate::core::ids::EndpointId;
+use crate::core::ids::{EndpointId, NumberHash};
 use crate::core::outcome::Outcome;
 use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
 use crate::core::tick::Tick;
@@ -69,7 +69,7 @@ struct Running {
     shard: ShardThread,
     core: Shard<Arc<Message>, Report>,
     attempts: Attempts,
-    targets: HashMap<EndpointId, Result<Arc<Target>, Arc<str>>>,
+    targets: HashMap<EndpointId, Result<Arc<Target>, Arc<str>>, NumberHash>,
     finish: Rc<Finish>,
     reports: Vec<Event>,
     stop_at: Option<tokio::time::Instant>,
@@ -85,7 +85,7 @@ impl Running {
             attempts: Attempts::new(sender, shard.reader.clone(), finish.clone()),
             shard,
             core,
-            targets: HashMap::new(),
+            targets: HashMap::default(),
             finish,
             reports: Vec::new(),
             stop_at: None,

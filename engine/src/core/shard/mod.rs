@@ -42,7 +42,7 @@ mod turns;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::ids::EndpointId;
+use super::ids::{EndpointId, NumberHash};
 use super::tick::Tick;
 use super::wheel::Wheel;
 pub use action::{Action, AttemptEnded, Door, Parked, Settled, Start};
@@ -82,7 +82,7 @@ pub struct Shard<B, R> {
     slots: Slots<B>,
     wheel: Wheel,
     endpoints: Vec<Endpoint>,
-    endpoint_by_id: HashMap<EndpointId, u32>,
+    endpoint_by_id: HashMap<EndpointId, u32, NumberHash>,
     endpoints_free: Vec<u32>,
     hosts: Vec<Host>,
     host_by_hash: HashMap<u64, u32>,
@@ -107,7 +107,7 @@ impl<B: Body, R> Shard<B, R> {
             slots: Slots::default(),
             wheel: Wheel::new(now),
             endpoints: Vec::new(),
-            endpoint_by_id: HashMap::new(),
+            endpoint_by_id: HashMap::default(),
             endpoints_free: Vec::new(),
             hosts: Vec::new(),
             host_by_hash: HashMap::new(),

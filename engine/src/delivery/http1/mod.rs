@@ -42,6 +42,8 @@ use reader::ResponseReader;
 pub(super) const HEAD_BYTES_MAX: usize = 16 * 1_024;
 /// What is read at once: a record of TLS.
 const READ_BYTES: usize = 16 * 1_024;
+/// A payload up to this size is copied behind its head: the system takes one piece more cheaply than two.
+const COPIED_BYTES_MAX: usize = 4 * 1_024;
 
 /// What is wrong with a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -76,7 +78,9 @@ impl ReadBuffer {
 
 /// A request on its way out.
 pub(super) struct Outgoing {
+    /// The head, and a small payload behind it.
     head: Vec<u8>,
+    /// A payload that is not small.
     payload: Bytes,
     written: usize,
     /// Set when the receiver took no more of it. It may have answered all the same.
@@ -84,8 +88,17 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    pub(super) fn new(head: Vec<u8>, payload: Bytes) -> Self {
+    pub(super) fn new(mut head: Vec<u8>, mut payload: Bytes) -> Self {
+        if payload.len() <= COPIED_BYTES_MAX {
+            head.extend_from_slice(&payload);
+            payload = Bytes::new();
+        }
         Self { head, payload, written: 0, broken: None }
+    }
+
+    /// Bytes to reserve behind a head for what [`Self::new`] copies there.
+    pub(super) fn copied_bytes(payload: &[u8]) -> usize {
+        if payload.len() <= COPIED_BYTES_MAX { payload.len() } else { 0 }
     }
 
     fn is_written(&self) -> bool {
@@ -196,7 +209,12 @@ impl Http1 {
             return Ok(());
         }
         while !request.is_written() {
-            match Pin::new(&mut self.stream).poll_write_vectored(cx, &request.rest()) {
+            let stream = Pin::new(&mut self.stream);
+            let written = match request.rest() {
+                [head, payload] if payload.is_empty() => stream.poll_write(cx, &head),
+                both => stream.poll_write_vectored(cx, &both),
+            };
+            match written {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => request.written += bytes,
                 Poll::Ready(Ok(_) | Err(_)) if request.written == 0 => return Err(Unanswered::NotSent),
                 Poll::Ready(result) => {
