@@ -8,9 +8,8 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// Descriptors that are neither a publisher's nor a receiver's: segments, sled, listeners, requests to the API.
 const RESERVED: u64 = 512;
 
-/// Raises the limit as far as it goes. Returns how many connections to receivers may be kept beside this many
-/// publishers.
-pub(crate) fn raise(publishers_max: u64) -> usize {
+/// Raises the limit as far as it goes. Returns how many connections may be kept idle beside so many that are in use.
+pub(crate) fn raise(in_use_max: u64) -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
     match setrlimit(Resource::Nofile, raised) {
@@ -19,12 +18,12 @@ pub(crate) fn raise(publishers_max: u64) -> usize {
     }
     // No limit is more than anybody could use.
     let descriptors = limit.current.unwrap_or(u64::MAX);
-    usize::try_from(left_for_receivers(descriptors, publishers_max)).unwrap_or(usize::MAX)
+    usize::try_from(left_for_idle(descriptors, in_use_max)).unwrap_or(usize::MAX)
 }
 
-/// At least half: a limit that is so low is shared, and whoever finds none left tries again.
-fn left_for_receivers(descriptors: u64, publishers_max: u64) -> u64 {
-    descriptors.saturating_sub(RESERVED + publishers_max).max(descriptors / 2)
+/// At least a quarter: without idle connections every request would need a new one.
+fn left_for_idle(descriptors: u64, in_use_max: u64) -> u64 {
+    descriptors.saturating_sub(RESERVED + in_use_max).max(descriptors / 4)
 }
 
 #[cfg(test)]
@@ -32,9 +31,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn receivers_get_what_publishers_and_files_leave_and_never_less_than_half() {
-        assert_eq!(left_for_receivers(20_000, 1_024), 20_000 - 1_024 - RESERVED);
-        assert_eq!(left_for_receivers(1_024, 1_024), 512);
+    fn idle_connections_get_what_those_in_use_and_files_leave_and_never_less_than_a_quarter() {
+        assert_eq!(left_for_idle(20_000, 2_048), 20_000 - 2_048 - RESERVED);
+        assert_eq!(left_for_idle(1_024, 2_048), 256);
     }
 
     #[test]

@@ -427,7 +427,9 @@ fn egress_policy(config: &Config, own_addresses: Vec<SocketAddr>) -> anyhow::Res
 /// Connections kept by a shard: as many as are wished for, and as the system's limit of open files allows.
 fn connections_max(config: &Config) -> usize {
     let wanted = config.delivery.connections_max as usize;
-    let allowed = descriptors::raise(config.ingest.connections_max.into()) / config.shards.count.resolve();
+    let (shards, in_flight) = (config.shards.count.resolve(), config.shards.in_flight_max as usize);
+    let in_use = config.ingest.connections_max as usize + shards * in_flight;
+    let allowed = descriptors::raise(in_use as u64) / shards;
     if allowed < wanted {
         tracing::info!(
             allowed,

@@ -200,7 +200,10 @@ fn headers(spec: &TargetSpec<'_>) -> Result<HeaderMap, TargetError> {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static(USER_AGENT_VALUE));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.extend(parse_headers(spec.headers)?);
+    for (name, value) in parse_headers(spec.headers)? {
+        // A customer's word replaces ours.
+        headers.insert(name, value);
+    }
     if let Some(authorization) = spec.authorization
         && headers.insert(AUTHORIZATION, authorization_value(authorization)?).is_some()
     {
@@ -278,6 +281,15 @@ mod tests {
         let basic = Authorization::Basic { user: "Aladdin".to_owned(), password: "open sesame".to_owned() };
         assert_eq!(authorized(&basic).unwrap(), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         assert_eq!(format!("{bearer:?} {basic:?}"), "Bearer(redacted) Basic(redacted)");
+    }
+
+    #[test]
+    fn a_header_that_a_customer_sets_takes_the_place_of_ours() {
+        let header = [("User-Agent".to_owned(), "Shop/1".to_owned())];
+        let target = Target::prepare(TargetSpec { headers: &header, ..spec("https://a.example/") }).unwrap();
+        let lines = String::from_utf8(target.lines().to_vec()).unwrap();
+        assert_eq!(lines.matches("user-agent: ").count(), 1, "{lines}");
+        assert!(lines.contains("user-agent: Shop/1\r\n"), "{lines}");
     }
 
     #[test]

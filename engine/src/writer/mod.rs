@@ -222,6 +222,9 @@ impl Writer {
             }
             let until = *reports_until.get_or_insert_with(|| Instant::now() + self.settings.report_wait);
             patience = until.saturating_duration_since(Instant::now());
+            if patience.is_zero() {
+                break;
+            }
         }
         self.commit(block);
         self.housekeep();

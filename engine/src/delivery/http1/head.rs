@@ -50,6 +50,9 @@ pub(super) fn parse(input: &[u8], headers_kept_max: usize) -> Result<Option<Pars
         Status::Partial => return Ok(None),
     };
     let (status, is_http11) = (response.code.unwrap_or_default(), response.version == Some(1));
+    if status < 100 {
+        return Err(Malformed::Head(httparse::Error::Status));
+    }
     let mut seen = Seen::default();
     for header in response.headers.iter() {
         seen.header(header);
@@ -57,8 +60,12 @@ pub(super) fn parse(input: &[u8], headers_kept_max: usize) -> Result<Option<Pars
     let headers = || response.headers.iter().map(|header| (header.name, header.value));
     let text = headers_text(headers, headers_kept_max);
     let framing = seen.framing(status, is_http11)?;
-    let contradicts_itself = seen.is_length_bad || seen.is_encoded && (seen.length.is_some() || !is_http11);
-    let keeps_alive = if is_http11 { !seen.says_close } else { seen.says_keep_alive };
+    // 204 announces no body (RFC 9110 section 8.6); who does so all the same may send it.
+    let announces_what_it_may_not = status == 204 && (seen.is_encoded || seen.length.unwrap_or(0) > 0);
+    let contradicts_itself = seen.is_length_bad
+        || seen.is_encoded && (seen.length.is_some() || !is_http11)
+        || announces_what_it_may_not;
+    let keeps_alive = !seen.says_close && (is_http11 || seen.says_keep_alive);
     Ok(Some(ParsedHead {
         head: Head { status, retry_after: seen.retry_after, location: seen.location, text },
         framing,
@@ -156,7 +163,8 @@ mod tests {
         check("1 200 OK\r\nContent-Length: 7", Framing::Length(7), true);
         check("1 200 OK\r\nContent-Length: 7\r\ncontent-length: 7", Framing::Length(7), true);
         check("1 200 OK", Framing::UntilClose, false);
-        check("1 204 No Content\r\nContent-Length: 7", Framing::Length(0), true);
+        check("1 204 No Content\r\nContent-Length: 0", Framing::Length(0), true);
+        check("1 304 Not Modified\r\nContent-Length: 7", Framing::Length(0), true);
         check("1 304 Not Modified\r\nTransfer-Encoding: chunked", Framing::Length(0), true);
         check("1 101 Switching Protocols", Framing::Length(0), false);
         check("1 200 OK\r\nTransfer-Encoding: chunked", CHUNKED, true);
@@ -172,6 +180,8 @@ mod tests {
         let outdated = b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(parse(outdated, 0).unwrap_err(), Malformed::Encoding);
         check("1 204 x\r\nContent-Length: 4\r\nContent-Length: 5", Framing::Length(0), false);
+        check("1 204 No Content\r\nContent-Length: 7", Framing::Length(0), false);
+        check("1 204 No Content\r\nTransfer-Encoding: chunked", Framing::Length(0), false);
     }
 
     #[test]
@@ -180,6 +190,7 @@ mod tests {
         check("1 204 x\r\nConnection: foo, Close", Framing::Length(0), false);
         check("0 204 x", Framing::Length(0), false);
         check("0 204 x\r\nConnection: keep-alive", Framing::Length(0), true);
+        check("0 204 x\r\nConnection: keep-alive, close", Framing::Length(0), false);
     }
 
     #[test]
@@ -189,6 +200,12 @@ mod tests {
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
             assert_eq!(parse(head.as_bytes(), 0).unwrap_err(), Malformed::Length, "{length}");
         }
+    }
+
+    #[test]
+    fn a_status_below_100_is_none() {
+        let refused = parse(b"HTTP/1.1 099 x\r\n\r\n", 0).unwrap_err();
+        assert_eq!(refused, Malformed::Head(httparse::Error::Status));
     }
 
     #[test]

@@ -83,6 +83,8 @@ pub(super) struct Outgoing {
     /// A payload that is not small.
     payload: Bytes,
     written: usize,
+    /// Whether nothing of it waits inside TLS any more.
+    is_flushed: bool,
     /// Set when the receiver took no more of it. It may have answered all the same.
     broken: Option<io::Error>,
 }
@@ -93,7 +95,7 @@ impl Outgoing {
             head.extend_from_slice(&payload);
             payload = Bytes::new();
         }
-        Self { head, payload, written: 0, broken: None }
+        Self { head, payload, written: 0, is_flushed: false, broken: None }
     }
 
     /// Bytes to reserve behind a head for what [`Self::new`] copies there.
@@ -116,6 +118,8 @@ impl Outgoing {
 /// One connection, driven by its user.
 pub(super) struct Http1 {
     stream: Stream,
+    /// The request of the exchange under way.
+    request: Outgoing,
     reader: ResponseReader,
     buffer: ReadBuffer,
     /// Bytes that may still be read in this exchange.
@@ -140,6 +144,7 @@ impl Http1 {
     ) -> Self {
         Self {
             stream,
+            request: Outgoing::new(Vec::new(), Bytes::new()),
             reader: ResponseReader::new(limits),
             buffer,
             allowance: 0,
@@ -164,49 +169,67 @@ impl Http1 {
     /// Sends a request and waits for the head of its response.
     pub(super) fn send(
         &mut self,
-        mut request: Outgoing,
+        request: Outgoing,
         limits: ResponseLimits,
     ) -> impl Future<Output = Result<Head, Unanswered>> {
+        self.request = request;
         self.reader = ResponseReader::new(limits);
         self.allowance = limits.exchange_bytes_max();
         self.is_idle = false;
-        poll_fn(move |cx| self.poll_head(cx, &mut request))
+        poll_fn(|cx| self.poll_head(cx))
     }
 
-    /// Reads the body that belongs to the head.
+    /// Reads the body that belongs to the head. What is left of the request is sent meanwhile: some receivers begin
+    /// to answer before they have read it.
     pub(super) fn read_body(&mut self) -> impl Future<Output = Result<Bytes, Failure>> {
         poll_fn(|cx| {
+            self.write(cx);
             while !self.reader.is_done() {
                 ready!(self.poll_read(cx))?;
             }
-            self.is_idle = self.is_idle && self.reader.keeps_alive();
+            // An answer to half a request leaves the other half in the way of the next one.
+            let is_sent = self.request.is_flushed && self.request.broken.is_none();
+            self.is_idle = is_sent && self.reader.keeps_alive();
+            self.request = Outgoing::new(Vec::new(), Bytes::new());
             Poll::Ready(Ok(self.reader.take_body()))
         })
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>, request: &mut Outgoing) -> Poll<Result<Head, Unanswered>> {
-        self.write(cx, request)?;
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<Head, Unanswered>> {
+        self.write(cx);
+        if self.is_unsent() && self.request.broken.is_some() {
+            return Poll::Ready(Err(Unanswered::NotSent));
+        }
         loop {
             if let Some(head) = self.reader.take_head() {
-                // An answer to half a request leaves the other half in the way of the next one.
-                self.is_idle = request.is_written();
-                return Poll::Ready(Ok(head));
+                // What was said before a byte of the request was sent is no answer to it.
+                let unsent = self.request.written == 0;
+                return Poll::Ready(if unsent { Err(Unanswered::NotSent) } else { Ok(head) });
             }
             match ready!(self.poll_read(cx)) {
                 Ok(()) => {}
-                Err(_) if request.written == 0 => return Poll::Ready(Err(Unanswered::NotSent)),
+                Err(_) if self.is_unsent() => return Poll::Ready(Err(Unanswered::NotSent)),
                 Err(failure) => {
-                    let failure = request.broken.take().map_or(failure, |error| Failure::from_io(&error));
+                    let broken = self.request.broken.take();
+                    let failure = broken.map_or(failure, |error| Failure::from_io(&error));
                     return Poll::Ready(Err(Unanswered::Failed(failure)));
                 }
             }
         }
     }
 
-    /// Writes as much as the socket takes.
-    fn write(&mut self, cx: &mut Context<'_>, request: &mut Outgoing) -> Result<(), Unanswered> {
-        if request.is_written() || request.broken.is_some() {
-            return Ok(());
+    /// Whether not a byte of the request can have reached the receiver. A write into TLS that failed may have sent
+    /// a part of it before.
+    fn is_unsent(&self) -> bool {
+        let may_be_partial = self.request.broken.is_some() && matches!(self.stream, Stream::Tls(_));
+        self.request.written == 0 && !may_be_partial
+    }
+
+    /// Writes as much of the request as the socket takes, and what waits inside TLS.
+    fn write(&mut self, cx: &mut Context<'_>) {
+        let request = &mut self.request;
+        if request.is_flushed || request.broken.is_some() {
+            return;
         }
         while !request.is_written() {
             let stream = Pin::new(&mut self.stream);
@@ -216,20 +239,18 @@ impl Http1 {
             };
             match written {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => request.written += bytes,
-                Poll::Ready(Ok(_) | Err(_)) if request.written == 0 => return Err(Unanswered::NotSent),
                 Poll::Ready(result) => {
                     request.broken = Some(result.err().unwrap_or(io::ErrorKind::WriteZero.into()));
-                    return Ok(());
+                    return;
                 }
-                Poll::Pending => break,
+                Poll::Pending => return,
             }
         }
-        // TLS keeps what the socket did not take; a plain socket has nothing to flush.
         match Pin::new(&mut self.stream).poll_flush(cx) {
+            Poll::Ready(Ok(())) => request.is_flushed = true,
             Poll::Ready(Err(error)) => request.broken = Some(error),
-            Poll::Ready(Ok(())) | Poll::Pending => {}
+            Poll::Pending => {}
         }
-        Ok(())
     }
 
     /// Reads once and takes in what came.

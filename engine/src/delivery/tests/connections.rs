@@ -185,3 +185,29 @@ fn an_attempt_that_is_dropped_closes_its_connection() {
         receiver.closed(1).await;
     });
 }
+
+#[test]
+fn a_receiver_may_begin_its_answer_before_it_has_read_the_request() {
+    run(async {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let payload = Bytes::from(vec![b'x'; 16 << 20]);
+        let bytes = payload.len();
+        tokio::task::spawn_local(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            let (mut tcp, _) = listener.accept().await.unwrap();
+            let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+            tcp.write_all(head).await.unwrap();
+            let (mut read, mut buffer) = (0, vec![0; 1 << 16]);
+            while read < bytes {
+                read += tcp.read(&mut buffer).await.unwrap();
+            }
+            tcp.write_all(b"4\r\nread\r\n0\r\n\r\n").await.unwrap();
+            // Until the sender hangs up.
+            while tcp.read(&mut buffer).await.is_ok_and(|bytes| bytes > 0) {}
+        });
+        let ended = sender(&config()).attempt(&target(&url), MESSAGE, payload, NOW).await;
+        assert_eq!(ended.outcome, Outcome::Success { status: 200 }, "{}", ended.detail);
+        assert_eq!(ended.response_body, "read");
+    });
+}

@@ -15,6 +15,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::super::http1::{Http1, Outgoing, ReadBuffer};
 use super::receiver::{NO_CONTENT, read_request};
 use super::*;
 
@@ -138,6 +139,39 @@ fn a_receiver_behind_tls_is_delivered_to_and_its_connection_used_again() {
         assert!(ended.reused);
         assert_eq!(ended.timing.tls_us, 0);
         assert_eq!(receiver.connections.get(), 1);
+    });
+}
+
+/// A connection over a socket that takes little at once.
+async fn narrow(authority: &Authority, receiver: &TlsReceiver) -> Http1 {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_send_buffer_size(4_096).unwrap();
+    let tcp = socket.connect(([127, 0, 0, 1], receiver.port).into()).await.unwrap();
+    let trusting = authority.trust().client_config(false).unwrap().unwrap();
+    let name = "shop.example".try_into().unwrap();
+    let tls = tokio_rustls::TlsConnector::from(Arc::new(trusting)).connect(name, tcp).await.unwrap();
+    let stream = super::super::stream::Stream::Tls(Box::new(tls));
+    let open = super::super::lease::OpenCount::new(&Rc::default());
+    Http1::new(stream, ReadBuffer::new(), config().response, tokio::time::Instant::now(), open)
+}
+
+#[test]
+fn what_tls_holds_back_because_the_socket_is_full_is_sent_when_there_is_room() {
+    run(async {
+        let authority = Authority::new();
+        let receiver = TlsReceiver::start(authority.server("shop.example", false, &[])).await;
+        // How much a socket takes is the system's secret; of these sizes some leave a rest that TLS takes whole.
+        for bytes in (50_000..600_000).step_by(20_000) {
+            let mut connection = narrow(&authority, &receiver).await;
+            let head = format!("POST / HTTP/1.1\r\ncontent-length: {bytes}\r\n\r\n").into_bytes();
+            let request = Outgoing::new(head, Bytes::from(vec![b'x'; bytes]));
+            let answer =
+                tokio::time::timeout(Duration::from_secs(5), connection.send(request, config().response));
+            let Ok(Ok(head)) = answer.await else { panic!("{bytes} bytes were not answered") };
+            assert_eq!(head.status, 204);
+            connection.read_body().await.unwrap();
+            assert!(connection.is_usable());
+        }
     });
 }
 
