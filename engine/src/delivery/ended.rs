@@ -77,9 +77,5 @@ impl Ended {
 }
 
 pub(super) fn micros_since(began: Instant) -> u32 {
-    micros_between(began, Instant::now())
-}
-
-pub(super) fn micros_between(began: Instant, ended: Instant) -> u32 {
-    u32::try_from((ended - began).as_micros()).unwrap_or(u32::MAX)
+    u32::try_from(began.elapsed().as_micros()).unwrap_or(u32::MAX)
 }

@@ -18,7 +18,7 @@ use super::config::{DeliveryConfig, Timeouts};
 use super::connect::Connector;
 use super::deadline::Deadline;
 use super::egress::EgressPolicy;
-use super::ended::{Answer, Ended, Timing, micros_between, micros_since};
+use super::ended::{Answer, Ended, Timing, micros_since};
 use super::failure::Failure;
 use super::lease::{Lease, Unanswered};
 use super::pool::Pool;
@@ -162,8 +162,7 @@ impl Attempt<'_> {
             .deadline
             .within(Phase::FirstByte, began, first_byte, pin!(lease.send(target, request, limits)))
             .await;
-        let answered = Instant::now();
-        self.timing.first_byte_us = micros_between(began, answered);
+        self.timing.first_byte_us = micros_since(began);
         let head = match sent {
             Ok(answered) => answered?,
             Err(timed_out) => {
@@ -175,7 +174,7 @@ impl Attempt<'_> {
             self.deadline.within(Phase::Total, self.began, TOTAL_MAX, pin!(lease.read_body(limits))).await;
         let body = read.flatten().map_err(Unanswered::Failed)?;
         lease.swap_timer(&mut self.deadline);
-        sender.pool.put_back(target.host(), lease, answered);
+        sender.pool.put_back(target.host(), lease, Instant::now());
 
         let (outcome, detail) = judge(&head, target.success(), self.unix_secs, &sender.retry_after);
         Ok(Answer { outcome, detail, headers: head.text, body })

@@ -203,8 +203,7 @@ impl Http1 {
         loop {
             if let Some(head) = self.reader.take_head() {
                 // What was said before a byte of the request was sent is no answer to it.
-                let unsent = self.request.written == 0;
-                return Poll::Ready(if unsent { Err(Unanswered::NotSent) } else { Ok(head) });
+                return Poll::Ready(if self.is_unsent() { Err(Unanswered::NotSent) } else { Ok(head) });
             }
             match ready!(self.poll_read(cx)) {
                 Ok(()) => {}
