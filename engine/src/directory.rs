@@ -5,6 +5,7 @@
 //! the health of URLs and hosts where every thread can read it.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,8 @@ use crate::catalog::{self, CatalogEvent, Disabled, Endpoint};
 use crate::clock::{self, Clock};
 use crate::core::delivery::DeliveryState;
 use crate::core::health::{HealthCell, HealthView};
-use crate::core::ids::EndpointId;
+use crate::core::ids::{ApplicationId, EndpointId};
+use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::shard::{EndpointSettings, Gone};
 use crate::delivery::{Authorization, CheckedUrl, SigningSecret, SuccessRule, Target, TargetSpec};
@@ -29,6 +31,7 @@ pub(crate) struct Directory {
     named_policies: BTreeMap<String, Arc<RetryPolicy>>,
     urls: HashMap<EndpointId, UrlHealth>,
     hosts: HashMap<u64, Arc<HealthCell>>,
+    application_paces: HashMap<ApplicationId, Arc<PaceCell>>,
 }
 
 /// The health of the URL that an endpoint has now. Another URL begins healthy.
@@ -65,6 +68,7 @@ impl Directory {
             named_policies: named_policies.collect(),
             urls: HashMap::new(),
             hosts: HashMap::new(),
+            application_paces: HashMap::new(),
         })
     }
 
@@ -80,7 +84,13 @@ impl Directory {
                 self.remove(*id, DeliveryState::Cancelled);
                 self.urls.pin().remove(id);
             }
-            CatalogEvent::ApplicationRemoved(_) => {}
+            CatalogEvent::ApplicationChanged(application) => {
+                self.application_pace(application.id)
+                    .set(application.throttle_rate.and_then(NonZeroU16::new));
+            }
+            CatalogEvent::ApplicationRemoved(id) => {
+                self.application_paces.pin().remove(id);
+            }
         }
     }
 
@@ -130,10 +140,19 @@ impl Directory {
             revision: endpoint.revision,
             retry,
             in_flight_max: self.in_flight_max,
+            pace: endpoint
+                .throttle_rate
+                .and_then(NonZeroU16::new)
+                .map(|rate| Arc::new(PaceCell::new(Some(rate)))),
+            application_pace: self.application_pace(endpoint.application),
             url_health: self.url_health(endpoint),
             host_health: self.hosts.pin().get_or_insert_with(host, Arc::default).clone(),
         };
         self.shards.tell(shard, ToShard::Endpoint(settings, target.map(Arc::new)));
+    }
+
+    fn application_pace(&self, id: ApplicationId) -> Arc<PaceCell> {
+        self.application_paces.pin().get_or_insert_with(id, Arc::default).clone()
     }
 
     fn url_health(&self, endpoint: &Endpoint) -> Arc<HealthCell> {

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 use crate::api::{self, Api, Tokens};
-use crate::catalog::{Catalog, CatalogEvent, Disabled, Editor, EndpointRules};
+use crate::catalog::{Catalog, Disabled, Editor, EndpointRules};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::core::ids::EndpointId;
@@ -213,9 +213,7 @@ impl Parts {
         );
         let entries = recovered.catalog.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
         let catalog = Arc::new(Catalog::load(entries.collect::<Result<Vec<_>, _>>()?)?);
-        for endpoint in catalog.endpoints_all() {
-            directory.on_event(&CatalogEvent::EndpointChanged(endpoint));
-        }
+        catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
         let rules = endpoint_rules(config, egress.clone(), directory.clone());

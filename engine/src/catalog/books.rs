@@ -57,6 +57,10 @@ impl Books {
         self.endpoints.range((application, FIRST)..=(application, LAST)).map(|((_, id), _)| *id).collect()
     }
 
+    pub(super) fn applications_all(&self) -> Vec<Arc<Application>> {
+        self.applications.values().cloned().collect()
+    }
+
     pub(super) fn endpoints_all(&self) -> Vec<Arc<Endpoint>> {
         self.endpoints.values().cloned().collect()
     }

@@ -93,6 +93,8 @@ pub mod limits {
 /// What has changed, told to subscribers after it took effect.
 #[derive(Debug, Clone)]
 pub enum CatalogEvent {
+    /// There is a new application, or one has other settings than before.
+    ApplicationChanged(Arc<Application>),
     /// There is a new endpoint, or one has other settings than before.
     EndpointChanged(Arc<Endpoint>),
     /// An endpoint is gone.
@@ -180,9 +182,14 @@ impl Catalog {
         self.books.read().endpoint_by_id(id)
     }
 
-    /// All endpoints, for the shards at start.
-    pub fn endpoints_all(&self) -> Vec<Arc<Endpoint>> {
-        self.books.read().endpoints_all()
+    /// Tells of everything there is, for a subscriber at its start: of applications before their endpoints.
+    pub fn tell_all(&self, subscriber: impl Fn(&CatalogEvent)) {
+        let (applications, endpoints) = {
+            let books = self.books.read();
+            (books.applications_all(), books.endpoints_all())
+        };
+        applications.into_iter().map(CatalogEvent::ApplicationChanged).for_each(|event| subscriber(&event));
+        endpoints.into_iter().map(CatalogEvent::EndpointChanged).for_each(|event| subscriber(&event));
     }
 
     /// The event type of this name.
@@ -210,7 +217,11 @@ impl Catalog {
         match record {
             Record::Application(application) => {
                 let before = self.books.write().put_application(&application);
+                if before.as_ref() == Some(&application) {
+                    return;
+                }
                 self.lookups.put_application(before.as_deref(), &application);
+                tell(&subscribers, &CatalogEvent::ApplicationChanged(application));
             }
             Record::EventType(event_type) => {
                 self.lookups.put_event_type(&event_type);

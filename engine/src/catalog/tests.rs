@@ -98,6 +98,9 @@ async fn subscribers_hear_of_changes_in_order_and_of_endpoints_before_their_appl
     let list = Arc::clone(&told);
     editor.catalog().subscribe(move |event| {
         list.lock().push(match event {
+            CatalogEvent::ApplicationChanged(application) => {
+                format!("application {:?}", application.throttle_rate)
+            }
             CatalogEvent::EndpointChanged(endpoint) => format!("changed to {}", endpoint.revision),
             CatalogEvent::EndpointRemoved(..) => "removed".into(),
             CatalogEvent::ApplicationRemoved(_) => "application removed".into(),
@@ -105,8 +108,10 @@ async fn subscribers_hear_of_changes_in_order_and_of_endpoints_before_their_appl
     });
     let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
     editor.edit_endpoint(endpoint.id, |draft| draft.description = "x".into()).await.unwrap();
+    editor.edit_application(application.id, |draft| draft.throttle_rate = Some(5)).await.unwrap();
     editor.remove_application(application.id).await.unwrap();
-    assert_eq!(*told.lock(), ["changed to 1", "changed to 2", "removed", "application removed"]);
+    let in_order = ["changed to 1", "changed to 2", "application Some(5)", "removed", "application removed"];
+    assert_eq!(*told.lock(), in_order);
 }
 
 #[tokio::test]
@@ -115,7 +120,7 @@ async fn removing_an_application_removes_its_endpoints_and_frees_its_uid() {
     editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
     editor.remove_application(application.id).await.unwrap();
     assert!(log.entries().is_empty());
-    assert!(editor.catalog().endpoints_all().is_empty());
+    editor.catalog().tell_all(|event| panic!("still there: {event:?}"));
     assert!(editor.catalog().resolve(&application.id.to_string()).is_none());
     editor.create_application(named("acme")).await.unwrap();
 }

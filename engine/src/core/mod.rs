@@ -9,6 +9,7 @@ pub mod duration;
 pub mod health;
 pub mod ids;
 pub mod outcome;
+pub mod pace;
 pub mod retry;
 pub mod shard;
 pub mod tick;

@@ -1,8 +1,10 @@
 //! One bad endpoint never slows another. Shown by counts, not by the clock.
 
+use std::time::Instant;
+
 use serde_json::json;
 
-use crate::harness::{Answer, Receiver, World, steady};
+use crate::harness::{APPLICATION, Answer, Receiver, World, steady, wait_until};
 
 const MESSAGES: usize = 1_000;
 /// Nothing that hangs is given up before the test is over.
@@ -49,4 +51,37 @@ async fn an_endpoint_that_fails_does_not_slow_one_that_answers() {
     world.receiver.had(MESSAGES).await;
     assert_eq!(world.receiver.count(), MESSAGES);
     assert!(failing.count() < MESSAGES, "the lockout spares the failing one the rest");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_wants_one_message_a_second_gets_no_more_and_the_others_do_not_wait_for_it() {
+    let receiver = Receiver::answering(Answer::Status(204)).await;
+    let world = World::with(&[], json!({}), receiver).await;
+    let slow = Receiver::answering(Answer::Status(204)).await;
+    world.add_endpoint(json!({ "throttleRate": 1 }), &slow).await;
+    let began = Instant::now();
+    world.publish(MESSAGES).await;
+    world.receiver.had(MESSAGES).await;
+    slow.had(2).await;
+    let count = slow.count() as u64;
+    assert!(count <= 2 + began.elapsed().as_secs(), "{count} in {:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_rate_of_an_application_holds_over_all_its_endpoints_and_can_be_lifted() {
+    let receiver = Receiver::answering(Answer::Status(204)).await;
+    let world = World::with(&[("shards.count", "2")], json!({}), receiver).await;
+    let other = Receiver::answering(Answer::Status(204)).await;
+    world.add_endpoint(json!({}), &other).await;
+    let application = format!("/api/v1/app/{APPLICATION}");
+    world.api().patch(&application, &json!({ "throttleRate": 2 })).await;
+    let began = Instant::now();
+    world.publish(100).await;
+    wait_until("some have come", || world.receiver.count() + other.count() >= 4).await;
+    let (count, most) =
+        (world.receiver.count() + other.count(), 4 + began.elapsed().as_millis() as usize / 500);
+    assert!(count <= most, "{count} instead of {most}");
+    world.api().patch(&application, &json!({ "throttleRate": null })).await;
+    world.receiver.had(100).await;
+    other.had(100).await;
 }

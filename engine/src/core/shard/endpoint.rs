@@ -63,6 +63,8 @@ pub(super) struct Endpoint {
     pub(super) settings: EndpointSettings,
     /// Its host, by number in the shard.
     pub(super) host: u32,
+    /// Its application, by number in the shard.
+    pub(super) application: u32,
     pub(super) queue: Queue,
     pub(super) in_flight: u32,
     /// Slots that name it: queued, waiting, in flight, or dead and not yet freed.
@@ -74,6 +76,8 @@ pub(super) struct Endpoint {
     pub(super) listed: bool,
     /// Whether room at its host is kept for it until its turn.
     pub(super) called: bool,
+    /// Whether its application's pace has room for it, if nobody else takes it before its turn.
+    pub(super) called_for_pace: bool,
     /// Nothing is sent before: the receiver asked for patience, or wants nothing more.
     pub(super) paused_until: Tick,
     /// Pauses the wheel still names.
@@ -83,11 +87,12 @@ pub(super) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(super) fn new(settings: EndpointSettings, host: u32) -> Self {
+    pub(super) fn new(settings: EndpointSettings, host: u32, application: u32) -> Self {
         let window = WINDOW_FIRST.min(settings.in_flight_max).max(1);
         Self {
             settings,
             host,
+            application,
             queue: Queue::default(),
             in_flight: 0,
             held: 0,
@@ -95,6 +100,7 @@ impl Endpoint {
             prompt: false,
             listed: false,
             called: false,
+            called_for_pace: false,
             paused_until: Tick::ZERO,
             pauses: 0,
             gone: None,

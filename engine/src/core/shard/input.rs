@@ -9,6 +9,7 @@ use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
 use crate::core::health::{HealthCell, LockoutRule};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
+use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::tick::Tick;
 
@@ -54,6 +55,10 @@ pub struct EndpointSettings {
     pub retry: Arc<RetryPolicy>,
     /// The widest its window of attempts in flight may grow.
     pub in_flight_max: u16,
+    /// How many attempts a second it wants at most, where it says so.
+    pub pace: Option<Arc<PaceCell>>,
+    /// The same of its application, for all endpoints of it together.
+    pub application_pace: Arc<PaceCell>,
     /// The health of its URL.
     pub url_health: Arc<HealthCell>,
     /// The health of its host.

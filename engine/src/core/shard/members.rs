@@ -1,12 +1,16 @@
 //! Endpoints and messages that come, change and go.
 
+use std::sync::Arc;
+
 use posthaste_storage::Position;
 
+use super::application::Application;
 use super::endpoint::{Endpoint, Host};
 use super::slots::{Delivery, Phase};
-use super::{Action, Body, ENDPOINT_TOKEN, EndpointSettings, Gone, Home, Parked, Settled, Shard};
+use super::{Action, Body, EndpointSettings, Gone, Home, Parked, Settled, Shard};
 use crate::core::delivery::DeliveryState;
-use crate::core::ids::{EndpointId, MessageId};
+use crate::core::ids::{ApplicationId, EndpointId, MessageId};
+use crate::core::pace::PaceCell;
 use crate::core::tick::Tick;
 
 impl<B: Body, R> Shard<B, R> {
@@ -23,7 +27,8 @@ impl<B: Body, R> Shard<B, R> {
             self.endpoint_gone(id, Gone::Moved);
         }
         let host = self.host(settings.host);
-        let slot = self.add_endpoint(Endpoint::new(settings, host));
+        let application = self.application(settings.application, &settings.application_pace);
+        let slot = self.add_endpoint(Endpoint::new(settings, host, application));
         self.endpoint_by_id.insert(id, slot);
     }
 
@@ -33,7 +38,7 @@ impl<B: Body, R> Shard<B, R> {
             return slot;
         }
         let slot = self.endpoints.len() as u32;
-        assert!(slot < ENDPOINT_TOKEN, "a shard holds fewer than 2^31 endpoints");
+        assert!(slot < 1 << 30, "a shard holds fewer than 2^30 endpoints");
         self.endpoints.push(endpoint);
         slot
     }
@@ -43,6 +48,14 @@ impl<B: Body, R> Shard<B, R> {
         *self.host_by_hash.entry(hash).or_insert_with(|| {
             hosts.push(Host::default());
             hosts.len() as u32 - 1
+        })
+    }
+
+    fn application(&mut self, id: ApplicationId, pace: &Arc<PaceCell>) -> u32 {
+        let applications = &mut self.applications;
+        *self.application_by_id.entry(id).or_insert_with(|| {
+            applications.push(Application::new(pace.clone()));
+            applications.len() as u32 - 1
         })
     }
 

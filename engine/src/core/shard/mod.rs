@@ -16,6 +16,8 @@
 //! - Endpoints with something to send stand in one line; each turn serves one attempt of one endpoint.
 //! - An endpoint has a window of attempts in flight. It widens while the endpoint answers and halves when
 //!   it does not. A host has a cap over all its endpoints.
+//! - An endpoint, or an application, that wants only so many attempts a second is served at that pace; the others do
+//!   not wait for it, and waiting uses up no attempt.
 //! - Endpoints that have not answered promptly of late share half of the shard's attempts in flight, so a
 //!   shard full of hanging endpoints still serves the healthy ones.
 //!
@@ -30,6 +32,7 @@
 //! anything that touches a socket or a disk.
 
 mod action;
+mod application;
 mod endpoint;
 mod ends;
 mod input;
@@ -42,10 +45,11 @@ mod turns;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use super::ids::{EndpointId, NumberHash};
+use super::ids::{ApplicationId, EndpointId, NumberHash};
 use super::tick::Tick;
 use super::wheel::Wheel;
 pub use action::{Action, AttemptEnded, Door, Parked, Settled, Start};
+use application::Application;
 use endpoint::{Endpoint, Host};
 pub use input::{Body, EndpointSettings, Gone, Home, Incoming, Input, ShardSettings};
 use slots::{Delivery, Phase, Slots};
@@ -63,8 +67,10 @@ impl Probes {
     }
 }
 
-/// Wheel tokens with this bit stand for an endpoint whose pause ends, the others for a delivery.
+/// Wheel tokens with this bit stand for an endpoint whose pause ends, or for an application; the others for a delivery.
 const ENDPOINT_TOKEN: u32 = 1 << 31;
+/// Those with both bits stand for an application whose endpoints wait for its pace.
+const APPLICATION_TOKEN: u32 = ENDPOINT_TOKEN | 1 << 30;
 /// Wheel entries handled in one turn, so that a turn stays short.
 const EXPIRED_PER_TURN: usize = 64;
 /// An endpoint that answers within this time is prompt; the others share half of the shard.
@@ -86,6 +92,8 @@ pub struct Shard<B, R> {
     endpoints_free: Vec<u32>,
     hosts: Vec<Host>,
     host_by_hash: HashMap<u64, u32>,
+    applications: Vec<Application>,
+    application_by_id: HashMap<ApplicationId, u32, NumberHash>,
     /// Endpoints to be served, in turn.
     line: VecDeque<u32>,
     /// Endpoints that are not prompt and wait for their half of the shard.
@@ -111,6 +119,8 @@ impl<B: Body, R> Shard<B, R> {
             endpoints_free: Vec::new(),
             hosts: Vec::new(),
             host_by_hash: HashMap::new(),
+            applications: Vec::new(),
+            application_by_id: HashMap::default(),
             line: VecDeque::new(),
             line_not_prompt: VecDeque::new(),
             in_flight: 0,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use super::slots::Phase;
-use super::{Action, Body, ENDPOINT_TOKEN, EXPIRED_PER_TURN, PROBE_ELSEWHERE, Probes, Shard, Start};
-use crate::core::health::Admit;
+use super::{
+    APPLICATION_TOKEN, Action, Body, ENDPOINT_TOKEN, EXPIRED_PER_TURN, PROBE_ELSEWHERE, Probes, Shard, Start,
+};
+use crate::core::health::{Admit, HealthCell};
 use crate::core::outcome::Outcome;
 
 impl<B: Body, R> Shard<B, R> {
@@ -12,6 +14,10 @@ impl<B: Body, R> Shard<B, R> {
     pub(super) fn expire(&mut self) -> bool {
         for turn in 0..EXPIRED_PER_TURN {
             let Some(token) = self.wheel.pop_due(self.now) else { return turn > 0 };
+            if token & APPLICATION_TOKEN == APPLICATION_TOKEN {
+                self.call_for_pace(token & !APPLICATION_TOKEN);
+                continue;
+            }
             if token & ENDPOINT_TOKEN != 0 {
                 let slot = token & !ENDPOINT_TOKEN;
                 self.endpoints[slot as usize].pauses -= 1;
@@ -148,7 +154,7 @@ impl<B: Body, R> Shard<B, R> {
         }
     }
 
-    /// Both doors must be open; neither probe is spent before both agree.
+    /// Both doors must be open.
     fn ask_health(&mut self, slot: u32, token: u32) {
         let now = self.now;
         let endpoint = &mut self.endpoints[slot as usize];
@@ -159,13 +165,7 @@ impl<B: Body, R> Shard<B, R> {
             _ => None,
         };
         match shut {
-            None => {
-                let probes = Probes {
-                    url: url.admit(now, &self.settings.url_lockout) == Admit::GoAsProbe,
-                    host: host.admit(now, &self.settings.host_lockout) == Admit::GoAsProbe,
-                };
-                self.start(slot, token, probes);
-            }
+            None => self.ask_pace(slot, token),
             // A probe is under way: what it finds decides for the others, who wait for it.
             Some((true, _)) if self.hosts[endpoint.host as usize].probes == 0 => {
                 self.pause(slot, PROBE_ELSEWHERE);
@@ -179,6 +179,28 @@ impl<B: Body, R> Shard<B, R> {
                 self.conclude(token, outcome, Duration::ZERO, None);
                 self.list(slot);
             }
+        }
+    }
+
+    /// The endpoint's own pace and that of its application. What is refused at a door does not count in them.
+    fn ask_pace(&mut self, slot: u32, token: u32) {
+        let pace = &self.endpoints[slot as usize].settings.pace;
+        let wait = pace.as_ref().map_or(Duration::ZERO, |pace| pace.wait(self.now));
+        if !wait.is_zero() {
+            self.pause(slot, wait);
+        } else if self.is_in_pace(slot) {
+            let probes = self.pass_doors(slot);
+            self.start(slot, token, probes);
+        }
+    }
+
+    /// Nothing is in the way any more; neither probe is spent before.
+    fn pass_doors(&self, slot: u32) -> Probes {
+        let settings = &self.endpoints[slot as usize].settings;
+        let goes_as_probe = |health: &HealthCell, rule| health.admit(self.now, rule) == Admit::GoAsProbe;
+        Probes {
+            url: goes_as_probe(&settings.url_health, &self.settings.url_lockout),
+            host: goes_as_probe(&settings.host_health, &self.settings.host_lockout),
         }
     }
 
@@ -196,6 +218,10 @@ impl<B: Body, R> Shard<B, R> {
         let body = self.take_from_queue(slot);
         let endpoint = &mut self.endpoints[slot as usize];
         endpoint.in_flight += 1;
+        self.applications[endpoint.application as usize].pace.spend(self.now);
+        if let Some(pace) = &endpoint.settings.pace {
+            pace.spend(self.now);
+        }
         let host = &mut self.hosts[endpoint.host as usize];
         host.in_flight += 1;
         host.probes += u32::from(probes.any());

@@ -55,6 +55,11 @@ impl Api {
         self.succeed(Method::POST, path, Some(body)).await
     }
 
+    /// `PATCH` of something that is there.
+    pub(crate) async fn patch(&self, path: &str, body: &Value) -> Value {
+        self.succeed(Method::PATCH, path, Some(body)).await
+    }
+
     /// `DELETE` of something that is there.
     pub(crate) async fn delete(&self, path: &str) -> Value {
         self.succeed(Method::DELETE, path, None).await

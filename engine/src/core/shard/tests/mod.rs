@@ -12,6 +12,7 @@ mod fairness;
 mod flights;
 mod handover;
 mod lockout;
+mod pace;
 mod properties;
 mod receiver;
 mod schedule;

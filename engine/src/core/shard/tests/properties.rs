@@ -1,5 +1,7 @@
 //! Inputs in any order: what goes in comes out, once, and the shard is empty afterwards.
 
+use std::num::NonZeroU16;
+
 use proptest::prelude::*;
 
 use super::ms;
@@ -19,6 +21,8 @@ enum Event {
     Cancel { back: usize },
     Answer { name: usize, manner: usize },
     Change { name: usize, in_flight_max: u16, policy: usize },
+    Pace { name: usize, rate: u16 },
+    ApplicationPace { rate: u16 },
     ChangeUrl { name: usize, host: usize },
     MoveAway { name: usize },
     Arrive { name: usize },
@@ -38,6 +42,8 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (name.clone(), 0..9usize).prop_map(|(name, manner)| Event::Answer { name, manner }),
         1 => (name.clone(), 0..5u16, 0..POLICIES.len())
             .prop_map(|(name, in_flight_max, policy)| Event::Change { name, in_flight_max, policy }),
+        1 => (name.clone(), 0..5u16).prop_map(|(name, rate)| Event::Pace { name, rate }),
+        1 => (0..5u16).prop_map(|rate| Event::ApplicationPace { rate }),
         1 => (name.clone(), 0..HOSTS.len()).prop_map(|(name, host)| Event::ChangeUrl { name, host }),
         1 => name.clone().prop_map(|name| Event::MoveAway { name }),
         2 => name.clone().prop_map(|name| Event::Arrive { name }),
@@ -129,6 +135,10 @@ impl World {
                 self.change(NAMES[name], |settings| settings.in_flight_max = in_flight_max.max(1));
                 self.retries(NAMES[name], POLICIES[policy]);
             }
+            Event::Pace { name, rate } => {
+                self.paces(NAMES[name], rate);
+            }
+            Event::ApplicationPace { rate } => self.pace.set(NonZeroU16::new(rate)),
             Event::ChangeUrl { name, host } => {
                 self.change_url(NAMES[name], HOSTS[host]);
             }

@@ -2,6 +2,7 @@
 //! keep, and lets time jump to whatever happens next.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
 use crate::core::health::{HealthCell, HealthChange, LockoutRule, LockoutSettings};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
+use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::shard::{
     Action, AttemptEnded, Body, Door, EndpointSettings, Gone, Home, Incoming, Input, Parked, Settled, Shard,
@@ -74,6 +76,8 @@ pub(super) struct World {
     ids: BTreeMap<&'static str, EndpointId>,
     endpoints: BTreeMap<EndpointId, Listed>,
     hosts: BTreeMap<u64, Arc<HealthCell>>,
+    /// The pace of the application that all endpoints belong to.
+    pub(super) pace: Arc<PaceCell>,
     /// What the ledger alone has, by due time.
     ledger: BTreeSet<(Tick, DeliveryKey)>,
     /// The horizon: what the ledger has due before it was handed out.
@@ -116,6 +120,7 @@ impl World {
             ids: BTreeMap::new(),
             endpoints: BTreeMap::new(),
             hosts: BTreeMap::new(),
+            pace: Arc::default(),
             ledger: BTreeSet::new(),
             loaded_until: Tick::ZERO,
             messages: 0,
@@ -163,6 +168,8 @@ impl World {
             revision: 1,
             retry: Arc::new(RetryPolicy::default()),
             in_flight_max: 128,
+            pace: None,
+            application_pace: self.pace.clone(),
             url_health: Arc::default(),
             host_health,
         };
@@ -218,6 +225,12 @@ impl World {
     pub(super) fn retries(&mut self, name: &str, policy: &str) -> &mut Self {
         let policy: RetryPolicy = policy.parse().expect("a fine policy");
         self.change(name, |settings| settings.retry = Arc::new(policy))
+    }
+
+    /// From now on it wants so many attempts a second at most; 0: as many as there are.
+    pub(super) fn paces(&mut self, name: &str, rate: u16) -> &mut Self {
+        let pace = NonZeroU16::new(rate).map(|rate| Arc::new(PaceCell::new(Some(rate))));
+        self.change(name, |settings| settings.pace = pace)
     }
 
     /// The endpoint's URL changes, and leads to this host.
