@@ -7,7 +7,7 @@ const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 280.0;
 /// Room for what is written at the axes.
 const LEFT: f64 = 80.0;
-const RIGHT: f64 = 20.0;
+const RIGHT: f64 = 36.0;
 const TOP: f64 = 16.0;
 const BOTTOM: f64 = 44.0;
 /// Classes of lines that the page has colours for.
