@@ -20,7 +20,7 @@ pub struct Application {
     pub uid: Option<String>,
     /// For people.
     pub name: String,
-    /// Messages a second to each of its endpoints that has no rate of its own.
+    /// Messages a second to all of its endpoints together.
     #[serde(default)]
     pub throttle_rate: Option<u16>,
     /// Whatever the platform likes to keep with it.

@@ -46,7 +46,7 @@ pub struct Endpoint {
     pub authorization: Option<Authorization>,
     /// Newest first.
     pub secrets: Vec<Secret>,
-    /// Messages a second.
+    /// Messages a second at most, those sent again included.
     #[serde(default)]
     pub throttle_rate: Option<u16>,
     /// Whatever the platform likes to keep with it.
