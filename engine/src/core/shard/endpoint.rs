@@ -72,7 +72,7 @@ pub(super) struct Endpoint {
     window: u16,
     /// Whether its last attempt was answered promptly.
     pub(super) prompt: bool,
-    /// Whether it stands in a line, of the shard or of its host. Then its queue is not empty.
+    /// Whether it stands in a line, of the shard, of its host or of its application. Then its queue is not empty.
     pub(super) listed: bool,
     /// Whether room at its host is kept for it until its turn.
     pub(super) called: bool,

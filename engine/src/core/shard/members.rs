@@ -7,7 +7,7 @@ use posthaste_storage::Position;
 use super::application::Application;
 use super::endpoint::{Endpoint, Host};
 use super::slots::{Delivery, Phase};
-use super::{Action, Body, EndpointSettings, Gone, Home, Parked, Settled, Shard};
+use super::{Action, Body, EndpointSettings, Gone, Home, MEMBERS_MAX, Parked, Settled, Shard};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::pace::PaceCell;
@@ -38,7 +38,7 @@ impl<B: Body, R> Shard<B, R> {
             return slot;
         }
         let slot = self.endpoints.len() as u32;
-        assert!(slot < 1 << 30, "a shard holds fewer than 2^30 endpoints");
+        assert!(slot < MEMBERS_MAX, "a shard holds fewer than 2^30 endpoints");
         self.endpoints.push(endpoint);
         slot
     }
@@ -55,7 +55,9 @@ impl<B: Body, R> Shard<B, R> {
         let applications = &mut self.applications;
         *self.application_by_id.entry(id).or_insert_with(|| {
             applications.push(Application::new(pace.clone()));
-            applications.len() as u32 - 1
+            let number = applications.len() as u32 - 1;
+            assert!(number < MEMBERS_MAX, "a shard holds fewer than 2^30 applications");
+            number
         })
     }
 

@@ -70,7 +70,9 @@ impl Probes {
 /// Wheel tokens with this bit stand for an endpoint whose pause ends, or for an application; the others for a delivery.
 const ENDPOINT_TOKEN: u32 = 1 << 31;
 /// Those with both bits stand for an application whose endpoints wait for its pace.
-const APPLICATION_TOKEN: u32 = ENDPOINT_TOKEN | 1 << 30;
+const APPLICATION_TOKEN: u32 = ENDPOINT_TOKEN | MEMBERS_MAX;
+/// A shard holds fewer endpoints than this, and fewer applications: their tokens must stay apart.
+const MEMBERS_MAX: u32 = 1 << 30;
 /// Wheel entries handled in one turn, so that a turn stays short.
 const EXPIRED_PER_TURN: usize = 64;
 /// An endpoint that answers within this time is prompt; the others share half of the shard.
