@@ -139,7 +139,7 @@ impl Directory {
             host,
             revision: endpoint.revision,
             retry,
-            in_flight_max: self.in_flight_max,
+            in_flight_max: endpoint.concurrency.unwrap_or(self.in_flight_max),
             pace: endpoint
                 .throttle_rate
                 .and_then(NonZeroU16::new)

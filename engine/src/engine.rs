@@ -38,7 +38,7 @@ use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
-use crate::publish::PublishLimits;
+use crate::publish::{PublishLimits, UrlJudge};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::threads;
@@ -183,6 +183,7 @@ struct Parts {
     outcomes: Arc<Outcomes>,
     writer: WriterHandle,
     jobs: crossbeam_channel::Receiver<Job>,
+    urls: UrlJudge,
     delivery: DeliveryConfig,
     stop: watch::Sender<bool>,
 }
@@ -216,7 +217,8 @@ impl Parts {
         catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
-        let rules = endpoint_rules(config, egress.clone(), directory.clone());
+        let urls = url_judge(egress.clone());
+        let rules = endpoint_rules(config, urls.clone(), directory.clone());
         Ok(Self {
             clock,
             metrics: Metrics::new(),
@@ -227,6 +229,7 @@ impl Parts {
             outcomes: Outcomes::new(recovered.log.reader()),
             writer,
             jobs,
+            urls,
             delivery: delivery_config(config, egress)?,
             stop: watch::Sender::new(false),
         })
@@ -318,6 +321,7 @@ impl Parts {
         let limits = PublishLimits {
             payload_bytes_max: config.limits.payload_bytes_max.bytes(),
             unknown_event_types: config.limits.unknown_event_types,
+            urls: self.urls.clone(),
         };
         let unacknowledged =
             u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
@@ -328,7 +332,7 @@ impl Parts {
             outcomes: self.outcomes.clone(),
             reader: reader.clone(),
             metrics: self.metrics.clone(),
-            limits,
+            limits: limits.clone(),
             password: config.ingest.password.clone(),
             connections_max: config.ingest.connections_max,
             idle_timeout: config.ingest.idle_timeout.duration(),
@@ -471,13 +475,16 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
     })
 }
 
-fn endpoint_rules(config: &Config, egress: EgressPolicy, directory: Arc<Directory>) -> EndpointRules {
+fn url_judge(egress: EgressPolicy) -> UrlJudge {
+    UrlJudge(Arc::new(move |url| {
+        let checked = delivery::check_url(url, &egress);
+        checked.map(|url| url.as_str().to_owned()).map_err(|error| error.to_string())
+    }))
+}
+
+fn endpoint_rules(config: &Config, urls: UrlJudge, directory: Arc<Directory>) -> EndpointRules {
     EndpointRules {
-        check_url: Box::new(move |url| {
-            delivery::check_url(url, &egress)
-                .map(|url| url.as_str().to_owned())
-                .map_err(|error| error.to_string())
-        }),
+        check_url: Box::new(move |url| (urls.0)(url)),
         check_headers: Box::new(|headers| {
             delivery::check_headers(headers).map_err(|error| error.to_string())
         }),

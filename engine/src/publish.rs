@@ -14,6 +14,7 @@
 
 mod content_type;
 mod error;
+mod extras;
 mod json;
 #[cfg(test)]
 mod tests;
@@ -22,12 +23,13 @@ use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 
 use crate::catalog::limits::{CHANNEL_BYTES_MAX, EVENT_TYPE_BYTES_MAX};
-use crate::catalog::{Catalog, EventTypeStanding, is_identifier};
+use crate::catalog::{Catalog, EventTypeStanding, RoutedApplication, is_identifier};
 use crate::config::UnknownEventTypes;
 use crate::core::ids::{ApplicationId, EndpointId};
 use content_type::is_content_type;
 pub(crate) use content_type::is_json;
 pub use error::{Answer, PublishError};
+pub use extras::{DELIVER_AT_AHEAD_MS_MAX, Extras, NewUrl, ORDERING_KEY_BYTES_MAX, OwnUrl, UrlJudge};
 
 /// The longest event id, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 256;
@@ -53,15 +55,23 @@ pub struct NewMessage<'a> {
     pub content_type: Option<&'a str>,
     /// What is delivered, byte for byte.
     pub payload: Bytes,
+    /// Not sent before, unix milliseconds.
+    pub deliver_at_ms: Option<u64>,
+    /// Messages with the same key reach an endpoint one after the other, in the order of their ids.
+    pub ordering_key: Option<&'a str>,
+    /// Where it goes instead of its endpoint's URL.
+    pub url: Option<NewUrl<'a>>,
 }
 
 /// What the configuration says about messages.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PublishLimits {
     /// `limits.payload_bytes_max`
     pub payload_bytes_max: u64,
     /// `limits.unknown_event_types`
     pub unknown_event_types: UnknownEventTypes,
+    /// Judges URLs that messages bring along.
+    pub urls: UrlJudge,
 }
 
 /// A message that may be stored.
@@ -84,6 +94,8 @@ pub struct Admitted {
     /// The first 16 bytes of a SHA-256 over everything that makes the message what it is, to tell a
     /// repetition from a conflict; zero without an event id.
     pub digest: [u8; 16],
+    /// What few messages have.
+    pub extras: Option<Box<Extras>>,
 }
 
 /// Judges a message and finds its endpoints. `application` is an id or a uid.
@@ -103,7 +115,9 @@ pub fn admit(
     check_channels(&new.channels)?;
     let content_type = check_content_type(new.content_type)?;
     check_payload(limits, content_type, &new.payload)?;
-    let endpoints = routed.route(new.event_type, &new.channels);
+    extras::check_ordering_key(new.ordering_key)?;
+    let due_ms = extras::check_due(new.deliver_at_ms)?;
+    let (endpoints, extras) = direct(catalog, limits, &routed, &new, due_ms)?;
     let digest = new.event_id.map_or([0; 16], |_| digest(&new, content_type));
     Ok(Admitted {
         application: routed.id(),
@@ -114,7 +128,30 @@ pub fn admit(
         payload: new.payload,
         endpoints,
         digest,
+        extras,
     })
+}
+
+/// Where the message goes, and what else is to be known about that.
+fn direct(
+    catalog: &Catalog,
+    limits: &PublishLimits,
+    application: &RoutedApplication,
+    new: &NewMessage<'_>,
+    due_ms: Option<u64>,
+) -> Result<(Vec<EndpointId>, Option<Box<Extras>>), PublishError> {
+    let routed = application.route(new.event_type, &new.channels);
+    let (mut endpoints, mut chains) = (routed.endpoints, routed.chains);
+    let mut url = None;
+    if let Some(own) = new.url {
+        let (endpoint, own) = extras::check_url(catalog, &limits.urls, application.id(), own, &endpoints)?;
+        (endpoints, chains, url) = (vec![endpoint], Vec::new(), Some(own));
+    }
+    if due_ms.is_none() && new.ordering_key.is_none() && url.is_none() && chains.is_empty() {
+        return Ok((endpoints, None));
+    }
+    let ordering_key = new.ordering_key.map(Into::into);
+    Ok((endpoints, Some(Box::new(Extras { due_ms, ordering_key, url, chains }))))
 }
 
 fn check_event_type(catalog: &Catalog, limits: &PublishLimits, name: &str) -> Result<(), PublishError> {
@@ -186,6 +223,18 @@ fn digest(new: &NewMessage<'_>, content_type: Option<&str>) -> [u8; 16] {
     part(content_type.unwrap_or(CONTENT_TYPE_DEFAULT).as_bytes());
     part(&new.payload);
     new.channels.iter().for_each(|channel| part(channel.as_bytes()));
+    // Names before the values, so that none is taken for a channel. (No channel has a space.)
+    let url = new.url.as_ref();
+    let extras = [
+        ("ordering key", new.ordering_key),
+        ("override url", url.map(|url| url.url)),
+        ("override secret", url.and_then(|url| url.secret)),
+        ("override endpoint", url.and_then(|url| url.endpoint)),
+    ];
+    for (name, value) in extras.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        part(name.as_bytes());
+        part(value.as_bytes());
+    }
     let mut cut = [0; 16];
     cut.copy_from_slice(&context.finish().as_ref()[..16]);
     cut

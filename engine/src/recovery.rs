@@ -77,6 +77,8 @@ pub(crate) struct FreshMessage {
     pub(crate) id: EntryId,
     pub(crate) application: u64,
     pub(crate) endpoints: Vec<u64>,
+    /// Not sent before.
+    pub(crate) due: Tick,
 }
 
 /// Why the process cannot start from what is on disk.
@@ -211,7 +213,7 @@ pub(crate) fn hand_out_fresh(
                 application: ApplicationId::from_u64(message.application),
                 message_at: at,
                 progress: Progress::default(),
-                due: Tick::ZERO,
+                due: message.due,
                 home: Home::Log(place),
                 body: None,
             };

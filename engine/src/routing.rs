@@ -13,17 +13,21 @@
 //! - No event types chosen: all. `call.*` wants `call.started` and `call.a.b`, neither `call` nor `calls.x`.
 //! - No channels chosen: messages on any channel and on none. Otherwise only messages on one of them.
 //! - A disabled endpoint gets nothing: it is not in the lists.
+//! - Of the endpoints in one chain only the first that wants the message gets it at once (`chains`).
 //!
 //! Invariants
 //! - A snapshot never changes; a change makes a new one that shares with the old what is the same.
 //! - An endpoint is named once, however many of its wishes a message fulfils.
 
+mod chains;
 mod index;
 mod list;
 
 use std::collections::BTreeSet;
 
 use crate::core::ids::EndpointId;
+use chains::Chains;
+pub use chains::Routed;
 use index::{Index, Vacant};
 use list::EndpointList;
 
@@ -37,6 +41,8 @@ pub struct Interest<'a> {
     pub event_types: Option<&'a BTreeSet<String>>,
     /// The channels it listens to; `None` for all, and for messages on none.
     pub channels: Option<&'a BTreeSet<String>>,
+    /// The chain it stands in, and where.
+    pub chain: Option<(&'a str, u16)>,
 }
 
 /// One wish for event types.
@@ -61,6 +67,7 @@ pub struct AppRoutes {
     /// Endpoints that listen to all channels.
     any_channel: ByEventType,
     by_channel: Index<ByEventType>,
+    chains: Chains,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -74,16 +81,22 @@ impl AppRoutes {
     /// Sorts an endpoint into its lists; it must not be in any.
     pub fn insert(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.insert(id));
+        if let Some((chain, position)) = interest.chain {
+            self.chains.insert(id, chain, position);
+        }
     }
 
     /// Takes an endpoint out of its lists; `interest` is what it was inserted with.
     pub fn remove(&mut self, id: EndpointId, interest: Interest<'_>) {
         self.edit(interest, |list| list.remove(id));
+        if interest.chain.is_some() {
+            self.chains.remove(id);
+        }
     }
 
-    /// The endpoints that a message goes to, each once. Allocates the result and nothing else.
-    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
-        let mut routed = Routed::default();
+    /// Where a message goes. Allocates the result and nothing else, as long as no endpoint stands in a chain.
+    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Routed {
+        let mut routed = Gathered::default();
         self.any_channel.collect(event_type, &mut routed);
         if !self.by_channel.is_empty() {
             for channel in channels {
@@ -92,7 +105,7 @@ impl AppRoutes {
                 }
             }
         }
-        routed.into_endpoints()
+        self.chains.apply(routed.into_endpoints())
     }
 
     fn edit(&mut self, interest: Interest<'_>, change: impl Fn(&mut EndpointList)) {
@@ -118,7 +131,7 @@ impl ByEventType {
         }
     }
 
-    fn collect(&self, event_type: &str, routed: &mut Routed) {
+    fn collect(&self, event_type: &str, routed: &mut Gathered) {
         routed.add(&self.all);
         self.exact.find(event_type).into_iter().for_each(|list| routed.add(list));
         if self.prefix.is_empty() {
@@ -146,12 +159,12 @@ impl Vacant for EndpointList {
 
 /// What has been gathered from the lists so far.
 #[derive(Default)]
-struct Routed {
+struct Gathered {
     endpoints: Vec<EndpointId>,
     lists: usize,
 }
 
-impl Routed {
+impl Gathered {
     fn add(&mut self, list: &EndpointList) {
         if !list.is_empty() {
             list.write_to(&mut self.endpoints);

@@ -44,7 +44,7 @@ use connection::Connection;
 use link::Link;
 
 pub use error::{ConnectError, Disconnect, FollowError, PublishError, ServerError};
-pub use message::NewMessage;
+pub use message::{NewMessage, NewUrl};
 pub use options::Options;
 pub use outcomes::Outcomes;
 

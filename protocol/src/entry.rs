@@ -27,13 +27,26 @@ pub struct MessageEntry<'a> {
     pub channels: Option<&'a str>,
     /// Field `content-type`, if it is not JSON.
     pub content_type: Option<&'a str>,
+    /// Field `deliver-at`, unix milliseconds, if it was not to be sent at once.
+    pub deliver_at_ms: Option<u64>,
+    /// Field `ordering-key`, if it has one.
+    pub ordering_key: Option<&'a str>,
+    /// Field `url`, if it brought one along.
+    pub url: Option<&'a str>,
 }
 
 impl MessageEntry<'_> {
     /// Writes the entry: its id, then its fields, under the names that XADD takes.
     pub fn encode(&self, id: StreamId, reply: &mut Encoder<'_>) {
-        let optional =
-            [("id", self.event_id), ("channels", self.channels), ("content-type", self.content_type)];
+        let deliver_at = self.deliver_at_ms.map(|ms| ms.to_string());
+        let optional = [
+            ("id", self.event_id),
+            ("channels", self.channels),
+            ("content-type", self.content_type),
+            ("deliver-at", deliver_at.as_deref()),
+            ("ordering-key", self.ordering_key),
+            ("url", self.url),
+        ];
         let given = || optional.into_iter().filter_map(|(field, value)| Some((field, value?)));
         reply.entry(id, 2 + given().count());
         field(reply, "type", self.event_type.as_bytes());
@@ -238,10 +251,14 @@ mod tests {
             event_id: Some("e"),
             channels: None,
             content_type: None,
+            deliver_at_ms: Some(7),
+            ordering_key: None,
+            url: None,
         };
         let mut out = BytesMut::new();
         entry.encode(StreamId::new(1, 0), &mut Encoder::new(&mut out, Version::Resp3));
-        let expected = "*2\r\n$3\r\n1-0\r\n*6\r\n$4\r\ntype\r\n$1\r\na\r\n$7\r\npayload\r\n$2\r\n{}\r\n$2\r\nid\r\n$1\r\ne\r\n";
+        let expected = "*2\r\n$3\r\n1-0\r\n*8\r\n$4\r\ntype\r\n$1\r\na\r\n$7\r\npayload\r\n$2\r\n{}\r\n$2\r\nid\r\n$1\r\ne\r\n\
+                        $10\r\ndeliver-at\r\n$1\r\n7\r\n";
         assert_eq!(out, expected.as_bytes());
     }
 }

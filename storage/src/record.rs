@@ -8,7 +8,7 @@
 //!
 //! | kind | body |
 //! |---|---|
-//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type), event type text, [event id text], [content type text], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
+//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
 //! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, next attempt ms u64, endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text |
 //! | 3 parked | message u64, application u64, endpoint u64, attempts u16, due ms u64, message at u64 |
 //! | 4 settled | message u64, application u64, endpoint u64, state u8, at ms u64 |
@@ -24,18 +24,22 @@ mod cursor;
 mod decode;
 mod encode;
 mod event;
+mod extras;
 mod lists;
 mod owned;
 
 pub use self::decode::DecodeError;
 pub use self::event::{EventSeen, event_hash};
+pub use self::extras::Extras;
 pub use self::lists::{Channels, ChannelsIter, Endpoints, PendingDelivery, PendingList};
 pub use self::owned::OwnedRecord;
 
 use crate::{EntryId, Position};
 
 /// The version that records are written in. A newer one found on disk is refused, never guessed at.
-pub(crate) const RECORD_VERSION: u8 = 1;
+///
+/// Version 2 added what few messages have (`extras`). Version 1 is read as well.
+pub(crate) const RECORD_VERSION: u8 = 2;
 
 /// One fact in the log, borrowed from the bytes it was read from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub struct Message<'a> {
     pub event_id: Option<&'a str>,
     /// Media type of the payload; `None`: the usual one.
     pub content_type: Option<&'a str>,
+    /// What few messages have.
+    pub extras: Extras<'a>,
     /// The channels it was sent on.
     pub channels: Channels<'a>,
     /// Digest of payload and fields, to tell a repetition from a conflict; zero without an event id.

@@ -28,6 +28,10 @@ pub(super) struct ApplicationOut {
     /// The name of `throttleRate` in older SDKs.
     rate_limit: Option<u16>,
     metadata: BTreeMap<String, String>,
+    // Ours are these three.
+    require_https: bool,
+    allowed_ports: Option<Vec<u16>>,
+    validate_payloads: bool,
     created_at: String,
     updated_at: String,
 }
@@ -41,6 +45,9 @@ impl From<&Application> for ApplicationOut {
             throttle_rate: application.throttle_rate,
             rate_limit: application.throttle_rate,
             metadata: application.metadata.clone(),
+            require_https: application.require_https,
+            allowed_ports: application.allowed_ports.clone(),
+            validate_payloads: application.validate_payloads,
             created_at: rfc3339(application.created_ms),
             updated_at: rfc3339(application.updated_ms),
         }
@@ -93,7 +100,12 @@ pub(super) async fn patch(
     let fields = Fields::parse(&body)?;
     let (uid, name) = (fields.nullable("uid")?, fields.value("name")?);
     let (rate, metadata) = (fields.nullable("throttleRate")?, fields.value("metadata")?);
+    let (require_https, allowed_ports) = (fields.value("requireHttps")?, fields.nullable("allowedPorts")?);
+    let validate_payloads = fields.value("validatePayloads")?;
     let edit = |draft: &mut ApplicationDraft| {
+        set(&mut draft.require_https, require_https);
+        set(&mut draft.allowed_ports, allowed_ports);
+        set(&mut draft.validate_payloads, validate_payloads);
         set(&mut draft.uid, uid);
         set(&mut draft.name, name);
         set(&mut draft.throttle_rate, rate);
@@ -118,6 +130,9 @@ pub(super) fn draft(fields: &Fields<'_>) -> Result<ApplicationDraft, ApiError> {
         name: fields.required("name")?,
         throttle_rate: fields.value("throttleRate")?,
         metadata: fields.value("metadata")?.unwrap_or_default(),
+        require_https: fields.value("requireHttps")?.unwrap_or_default(),
+        allowed_ports: fields.value("allowedPorts")?,
+        validate_payloads: fields.value("validatePayloads")?.unwrap_or_default(),
     })
 }
 

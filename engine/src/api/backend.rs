@@ -178,6 +178,12 @@ pub struct StoredMessage {
     pub content_type: Option<Box<str>>,
     /// What is delivered.
     pub payload: Bytes,
+    /// Not sent before, unix milliseconds.
+    pub due_ms: Option<u64>,
+    /// Messages with the same one reach an endpoint in order.
+    pub ordering_key: Option<Box<str>>,
+    /// Where it goes instead of its endpoint's URL.
+    pub url: Option<Box<str>>,
 }
 
 /// An attempt as it was stored.

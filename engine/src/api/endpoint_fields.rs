@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Api;
@@ -9,7 +10,10 @@ use super::application::set;
 use super::error::ApiError;
 use super::fields::Fields;
 use super::time::rfc3339;
-use crate::catalog::{Authorization, Endpoint, EndpointDraft, SuccessRule};
+use crate::catalog::{
+    Authorization, BodySecret, ChainPlace, ClientCertificate, Endpoint, EndpointDraft, Format, HeaderNames,
+    SuccessRule,
+};
 
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -37,6 +41,15 @@ pub(super) struct EndpointOut {
     retry_policy: Option<String>,
     timeout_ms: Option<u32>,
     success_rule: &'static str,
+    format: &'static str,
+    has_body_secret: bool,
+    header_names: &'static str,
+    concurrency: Option<u16>,
+    filter: Option<Box<str>>,
+    chain: Option<ChainOut>,
+    tell_response: bool,
+    has_client_certificate: bool,
+    ca_certificates: Option<Box<str>>,
     health: Option<HealthOut>,
 }
 
@@ -45,6 +58,12 @@ pub(super) struct EndpointOut {
 struct AuthorizationOut {
     #[serde(rename = "type")]
     kind: &'static str,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct ChainOut {
+    name: Box<str>,
+    position: u16,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -78,6 +97,18 @@ impl EndpointOut {
             retry_policy,
             timeout_ms: endpoint.timeout_ms,
             success_rule: endpoint.success.name(),
+            format: endpoint.format.name(),
+            has_body_secret: endpoint.body_secret.is_some(),
+            header_names: endpoint.header_names.name(),
+            concurrency: endpoint.concurrency,
+            filter: endpoint.filter.clone(),
+            chain: endpoint
+                .chain
+                .as_ref()
+                .map(|place| ChainOut { name: place.name.clone(), position: place.position }),
+            tell_response: endpoint.tell_response,
+            has_client_certificate: endpoint.client_certificate.is_some(),
+            ca_certificates: endpoint.ca_certificates.clone(),
             health: health.map(|health| HealthOut {
                 state: health.state,
                 until: health.until.map(|until| rfc3339(until.as_ms())),
@@ -102,6 +133,15 @@ pub(super) struct EndpointPatch {
     retry_policy: Option<Option<String>>,
     timeout_ms: Option<Option<u32>>,
     success: Option<SuccessRule>,
+    format: Option<Format>,
+    body_secret: Option<Option<BodySecret>>,
+    header_names: Option<HeaderNames>,
+    concurrency: Option<Option<u16>>,
+    filter: Option<Option<Box<str>>>,
+    chain: Option<Option<Box<ChainPlace>>>,
+    tell_response: Option<bool>,
+    client_certificate: Option<Option<Box<ClientCertificate>>>,
+    ca_certificates: Option<Option<Box<str>>>,
 }
 
 impl EndpointPatch {
@@ -120,7 +160,16 @@ impl EndpointPatch {
             metadata: fields.value("metadata")?,
             retry_policy: fields.nullable("retryPolicy")?,
             timeout_ms: fields.nullable("timeoutMs")?,
-            success: success_rule(fields)?,
+            success: named(fields, "successRule", SuccessRule::from_name, "any_2xx or only_200")?,
+            format: named(fields, "format", Format::from_name, "json or form")?,
+            body_secret: secret(fields, "bodySecret", "a text or null")?,
+            header_names: named(fields, "headerNames", HeaderNames::from_name, "webhook, svix or both")?,
+            concurrency: fields.nullable("concurrency")?,
+            filter: fields.nullable("filter")?,
+            chain: fields.nullable("chain")?,
+            tell_response: fields.value("tellResponse")?,
+            client_certificate: secret(fields, "clientCertificate", r#"{"certificate","key"} or null"#)?,
+            ca_certificates: fields.nullable("caCertificates")?,
         })
     }
 
@@ -145,6 +194,15 @@ impl EndpointPatch {
         set(&mut draft.retry_policy, self.retry_policy);
         set(&mut draft.timeout_ms, self.timeout_ms);
         set(&mut draft.success, self.success);
+        set(&mut draft.format, self.format);
+        set(&mut draft.header_names, self.header_names);
+        set(&mut draft.concurrency, self.concurrency);
+        set(&mut draft.filter, self.filter);
+        set(&mut draft.chain, self.chain);
+        set(&mut draft.tell_response, self.tell_response);
+        set(&mut draft.client_certificate, self.client_certificate);
+        set(&mut draft.ca_certificates, self.ca_certificates);
+        set(&mut draft.body_secret, self.body_secret);
     }
 
     /// The endpoint as a whole body describes it. What has a path of its own (headers), and what the SDKs do
@@ -158,6 +216,15 @@ impl EndpointPatch {
                 retry_policy: present.retry_policy,
                 timeout_ms: present.timeout_ms,
                 success: present.success,
+                format: present.format,
+                header_names: present.header_names,
+                concurrency: present.concurrency,
+                filter: present.filter,
+                chain: present.chain,
+                tell_response: present.tell_response,
+                client_certificate: present.client_certificate,
+                ca_certificates: present.ca_certificates,
+                body_secret: present.body_secret,
                 ..EndpointDraft::default()
             },
         };
@@ -187,8 +254,22 @@ fn authorization(fields: &Fields<'_>) -> Result<Option<Option<Authorization>>, A
     }))
 }
 
-fn success_rule(fields: &Fields<'_>) -> Result<Option<SuccessRule>, ApiError> {
-    let Some(name) = fields.value::<String>("successRule")? else { return Ok(None) };
-    let rule = SuccessRule::from_name(&name);
-    rule.map(Some).ok_or_else(|| ApiError::body("successRule", "successRule must be any_2xx or only_200"))
+/// One of a few names.
+fn named<T>(
+    fields: &Fields<'_>,
+    field: &'static str,
+    from_name: impl Fn(&str) -> Option<T>,
+    names: &str,
+) -> Result<Option<T>, ApiError> {
+    let Some(name) = fields.value::<String>(field)? else { return Ok(None) };
+    from_name(&name).map(Some).ok_or_else(|| ApiError::body(field, format!("{field} must be {names}")))
+}
+
+/// What may be secret: errors do not repeat it.
+fn secret<T: DeserializeOwned>(
+    fields: &Fields<'_>,
+    field: &'static str,
+    form: &str,
+) -> Result<Option<Option<T>>, ApiError> {
+    fields.nullable(field).map_err(|_| ApiError::body(field, format!("{field} must be {form}")))
 }

@@ -7,7 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Api;
@@ -20,10 +20,11 @@ use super::fields::Fields;
 use super::paging::{ListOut, Paging};
 use super::payload::{Shown, hidden, show};
 use super::query::Query;
-use super::time::rfc3339;
+use super::time::{parse_rfc3339, rfc3339};
 use crate::catalog::Application;
+use crate::clock::unix_ms;
 use crate::core::ids::MessageId;
-use crate::publish::{Admitted, NewMessage, admit, is_json};
+use crate::publish::{Admitted, NewMessage, NewUrl, admit, is_json};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,6 +36,13 @@ pub(super) struct MessageOut {
     payload: Box<RawValue>,
     timestamp: String,
     // What follows is ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deliver_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ordering_key: Option<String>,
+    /// The URL that the message brought along.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    override_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,6 +61,9 @@ impl MessageOut {
             channels: (!channels.is_empty()).then_some(channels),
             payload: value,
             timestamp: rfc3339(message.id.0.ms()),
+            deliver_at: message.due_ms.map(rfc3339),
+            ordering_key: message.ordering_key.as_deref().map(Into::into),
+            override_url: message.url.as_deref().map(Into::into),
             content_type: message.content_type.as_deref().map(Into::into),
             payload_encoding: encoding,
         }
@@ -100,14 +111,48 @@ pub(super) fn parse_and_admit(
     let channels: Vec<Cow<'_, str>> = fields.value("channels")?.unwrap_or_default();
     let content_type: Option<Cow<'_, str>> = fields.value("contentType")?;
     let payload: &RawValue = fields.required("payload")?;
+    let ordering_key: Option<Cow<'_, str>> = fields.value("orderingKey")?;
+    let own_url: Option<OverrideIn<'_>> = fields.value("override")?;
     let new = NewMessage {
         event_type: &event_type,
         event_id: event_id.as_deref(),
         channels: channels.iter().map(AsRef::as_ref).collect(),
         content_type: content_type.as_deref(),
         payload: payload_bytes(content_type.as_deref(), payload)?,
+        deliver_at_ms: deliver_at_ms(fields)?,
+        ordering_key: ordering_key.as_deref(),
+        url: own_url.as_ref().map(|own| NewUrl {
+            url: &own.url,
+            secret: own.secret.as_deref(),
+            endpoint: own.endpoint.as_deref(),
+        }),
     };
     Ok(admit(api.editor.catalog(), &api.limits, application, new)?)
+}
+
+/// A URL that the message brings along.
+#[derive(Deserialize)]
+struct OverrideIn<'a> {
+    #[serde(borrow)]
+    url: Cow<'a, str>,
+    #[serde(borrow, default)]
+    secret: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    endpoint: Option<Cow<'a, str>>,
+}
+
+/// `deliverAt`, a time, or `delayMs` from now.
+fn deliver_at_ms(fields: &Fields<'_>) -> Result<Option<u64>, ApiError> {
+    let (at, delay) = (fields.value::<String>("deliverAt")?, fields.value::<u64>("delayMs")?);
+    match (at, delay) {
+        (Some(_), Some(_)) => {
+            Err(ApiError::body("delayMs", "delayMs and deliverAt cannot be given together"))
+        }
+        (None, delay) => Ok(delay.map(|ms| unix_ms().saturating_add(ms))),
+        (Some(at), None) => parse_rfc3339(&at).map(Some).ok_or_else(|| {
+            ApiError::body("deliverAt", "deliverAt must be a time such as 2025-01-31T12:00:00Z")
+        }),
+    }
 }
 
 /// JSON is taken as it was written, byte for byte; any other content comes as a JSON text that holds it.
@@ -129,6 +174,9 @@ pub(super) fn unpublished(admitted: &Admitted) -> StoredMessage {
         channels: admitted.channels.clone(),
         content_type: admitted.content_type.clone(),
         payload: admitted.payload.clone(),
+        due_ms: admitted.extras.as_ref().and_then(|extras| extras.due_ms),
+        ordering_key: admitted.extras.as_ref().and_then(|extras| extras.ordering_key.clone()),
+        url: admitted.extras.as_ref().and_then(|extras| Some(extras.url.as_ref()?.url.clone())),
     }
 }
 

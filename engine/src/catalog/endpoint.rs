@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::check::{self, FieldError};
 use super::limits::CREDENTIAL_BYTES_MAX;
 use super::record::id_text;
+use super::request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
 use super::secret::Secret;
 use crate::core::ids::{ApplicationId, EndpointId};
 use crate::routing::Interest;
@@ -61,6 +62,33 @@ pub struct Endpoint {
     /// Which answers count as success.
     #[serde(default)]
     pub success: SuccessRule,
+    /// What the body of its requests looks like.
+    #[serde(default)]
+    pub format: Format,
+    /// The parameter `secret` in the body, where that is a form.
+    #[serde(default)]
+    pub body_secret: Option<BodySecret>,
+    /// What the headers are called that say id, time and signature.
+    #[serde(default)]
+    pub header_names: HeaderNames,
+    /// Attempts in flight at most; `None` for the configured number.
+    #[serde(default)]
+    pub concurrency: Option<u16>,
+    /// Only messages for which this expression is true.
+    #[serde(default)]
+    pub filter: Option<Box<str>>,
+    /// Where it stands in a chain.
+    #[serde(default)]
+    pub chain: Option<Box<ChainPlace>>,
+    /// Whether the outcome stream tells what it answered.
+    #[serde(default)]
+    pub tell_response: bool,
+    /// What it is shown (mutual TLS).
+    #[serde(default)]
+    pub client_certificate: Option<Box<ClientCertificate>>,
+    /// Authorities that it is trusted by, PEM, beside those of the platform.
+    #[serde(default)]
+    pub ca_certificates: Option<Box<str>>,
     /// Grows with every change; the first is 1.
     pub revision: u32,
     /// Unix milliseconds.
@@ -176,7 +204,11 @@ impl SuccessRule {
 impl Endpoint {
     /// What routing needs to know.
     pub fn interest(&self) -> Interest<'_> {
-        Interest { event_types: self.event_types.as_ref(), channels: self.channels.as_ref() }
+        Interest {
+            event_types: self.event_types.as_ref(),
+            channels: self.channels.as_ref(),
+            chain: self.chain.as_ref().map(|place| (&*place.name, place.position)),
+        }
     }
 
     /// Whether it gets nothing for now.

@@ -4,9 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{self, EndpointRules, FieldError};
 use super::limits::{
-    CHANNEL_BYTES_MAX, DESCRIPTION_BYTES_MAX, ENDPOINT_CHANNELS_MAX, ENDPOINT_EVENT_TYPES_MAX,
-    EVENT_TYPE_BYTES_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN, UID_BYTES_MAX,
+    CERTIFICATES_BYTES_MAX, CHANNEL_BYTES_MAX, CONCURRENCY_MAX, DESCRIPTION_BYTES_MAX, ENDPOINT_CHANNELS_MAX,
+    ENDPOINT_EVENT_TYPES_MAX, EVENT_TYPE_BYTES_MAX, FILTER_BYTES_MAX, TIMEOUT_MS_MAX, TIMEOUT_MS_MIN,
+    UID_BYTES_MAX,
 };
+use super::request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
 use super::secret::Secret;
 use super::{Authorization, Disabled, Endpoint, SuccessRule};
 use crate::core::ids::{ApplicationId, EndpointId};
@@ -29,6 +31,15 @@ pub struct EndpointDraft {
     pub retry_policy: Option<String>,
     pub timeout_ms: Option<u32>,
     pub success: SuccessRule,
+    pub format: Format,
+    pub body_secret: Option<BodySecret>,
+    pub header_names: HeaderNames,
+    pub concurrency: Option<u16>,
+    pub filter: Option<Box<str>>,
+    pub chain: Option<Box<ChainPlace>>,
+    pub tell_response: bool,
+    pub client_certificate: Option<Box<ClientCertificate>>,
+    pub ca_certificates: Option<Box<str>>,
 }
 
 impl From<&Endpoint> for EndpointDraft {
@@ -48,6 +59,15 @@ impl From<&Endpoint> for EndpointDraft {
             retry_policy: endpoint.retry_policy,
             timeout_ms: endpoint.timeout_ms,
             success: endpoint.success,
+            format: endpoint.format,
+            header_names: endpoint.header_names,
+            concurrency: endpoint.concurrency,
+            filter: endpoint.filter,
+            chain: endpoint.chain,
+            tell_response: endpoint.tell_response,
+            client_certificate: endpoint.client_certificate,
+            ca_certificates: endpoint.ca_certificates,
+            body_secret: endpoint.body_secret,
         }
     }
 }
@@ -68,6 +88,7 @@ impl EndpointDraft {
         check::throttle_rate(self.throttle_rate)?;
         check::metadata(&self.metadata)?;
         self.check_wishes()?;
+        self.check_form()?;
         self.check_request(rules)
     }
 
@@ -86,6 +107,33 @@ impl EndpointDraft {
             }
         }
         Ok(())
+    }
+
+    fn check_form(&self) -> Result<(), FieldError> {
+        if let Some(secret) = &self.body_secret {
+            secret.check()?;
+            if self.format != Format::Form {
+                return Err(FieldError::new("bodySecret", "needs format form"));
+            }
+        }
+        match self.concurrency {
+            Some(attempts) if !(1..=CONCURRENCY_MAX).contains(&attempts) => {
+                let problem =
+                    format!("is {attempts}; it must be 1 to {CONCURRENCY_MAX}, or null for the usual");
+                return Err(FieldError::new("concurrency", problem));
+            }
+            _ => {}
+        }
+        if let Some(filter) = &self.filter {
+            check::text("filter", filter, FILTER_BYTES_MAX)?;
+            if filter.trim().is_empty() {
+                return Err(FieldError::new("filter", "must not be empty; null takes it away"));
+            }
+        }
+        self.chain.as_ref().map_or(Ok(()), |place| place.check())?;
+        self.client_certificate.as_ref().map_or(Ok(()), |certificate| certificate.check())?;
+        let ca_bytes = self.ca_certificates.as_ref().map_or(0, |pem| pem.len());
+        check::size("caCertificates", ca_bytes, CERTIFICATES_BYTES_MAX)
     }
 
     fn check_request(&mut self, rules: &EndpointRules) -> Result<(), FieldError> {
@@ -136,6 +184,15 @@ impl EndpointDraft {
             retry_policy: self.retry_policy,
             timeout_ms: self.timeout_ms,
             success: self.success,
+            format: self.format,
+            header_names: self.header_names,
+            concurrency: self.concurrency,
+            filter: self.filter,
+            chain: self.chain,
+            tell_response: self.tell_response,
+            client_certificate: self.client_certificate,
+            ca_certificates: self.ca_certificates,
+            body_secret: self.body_secret,
             revision: 1,
             created_ms: now_ms,
             updated_ms: now_ms,

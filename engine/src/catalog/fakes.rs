@@ -67,6 +67,11 @@ pub(crate) fn rules(unknown_event_types: UnknownEventTypes) -> EndpointRules {
     }
 }
 
+/// The same judgement of URLs, for those that messages bring along.
+pub(crate) fn urls() -> crate::publish::UrlJudge {
+    crate::publish::UrlJudge(Arc::new(rules(UnknownEventTypes::Accept).check_url))
+}
+
 /// An editor of an empty catalog over a log in memory.
 pub(crate) fn editor(unknown_event_types: UnknownEventTypes) -> (Editor, Arc<FakeLog>) {
     let log = Arc::new(FakeLog::default());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use super::{Application, Endpoint, EventType};
-use crate::core::ids::{ApplicationId, EndpointId};
-use crate::routing::AppRoutes;
+use crate::core::ids::ApplicationId;
+use crate::routing::{AppRoutes, Routed};
 
 /// An application as the path of a message sees it.
 #[derive(Debug)]
@@ -24,8 +24,8 @@ impl RoutedApplication {
         self.id
     }
 
-    /// The endpoints that a message goes to, each once.
-    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
+    /// Where a message goes.
+    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Routed {
         self.routes.load().route(event_type, channels)
     }
 

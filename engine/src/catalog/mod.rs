@@ -32,6 +32,7 @@ mod event_type;
 mod lookup;
 mod page;
 mod record;
+mod request;
 mod secret;
 
 #[cfg(test)]
@@ -58,6 +59,7 @@ pub use lookup::{EventTypeStanding, RoutedApplication};
 pub use page::{Page, Start, Window};
 use record::Record;
 pub use record::RecordError;
+pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, Secret};
 
 /// Limits of what is configured, in bytes or numbers.
@@ -80,6 +82,16 @@ pub mod limits {
     pub const ENDPOINT_EVENT_TYPES_MAX: usize = 1_000;
     /// The longest bearer token, user name or password.
     pub const CREDENTIAL_BYTES_MAX: usize = 4_096;
+    /// The largest certificates or private key of an endpoint, as PEM.
+    pub const CERTIFICATES_BYTES_MAX: usize = 64 * 1_024;
+    /// The longest filter of an endpoint.
+    pub const FILTER_BYTES_MAX: usize = 4_096;
+    /// The last position in a chain.
+    pub const CHAIN_POSITION_MAX: u16 = 999;
+    /// The most attempts in flight that an endpoint may ask for.
+    pub const CONCURRENCY_MAX: u16 = 10_000;
+    /// The most ports that an application may name.
+    pub const ALLOWED_PORTS_MAX: usize = 100;
     /// The largest schemas of an event type, as JSON.
     pub const SCHEMAS_BYTES_MAX: usize = 256 * 1_024;
     /// The shortest time an endpoint may be given to answer.

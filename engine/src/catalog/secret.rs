@@ -41,7 +41,7 @@ impl Secret {
     }
 
     /// A secret that was brought along, with or without `whsec_` in front. Errors never repeat it.
-    pub(super) fn parse(field: &'static str, text: &str) -> Result<Self, FieldError> {
+    pub(crate) fn parse(field: &'static str, text: &str) -> Result<Self, FieldError> {
         let base64 = text.strip_prefix(PREFIX).unwrap_or(text);
         let Ok(key) = BASE64_STANDARD.decode(base64) else {
             return Err(FieldError::new(

@@ -20,7 +20,10 @@ fn set(texts: &[&str]) -> Option<BTreeSet<String>> {
 }
 
 fn route(editor: &Editor, event_type: &str) -> Vec<EndpointId> {
-    editor.catalog().resolve("acme").map_or_else(Vec::new, |found| found.route(event_type, &[] as &[&str]))
+    editor
+        .catalog()
+        .resolve("acme")
+        .map_or_else(Vec::new, |found| found.route(event_type, &[] as &[&str]).endpoints)
 }
 
 async fn with_application() -> (Editor, Arc<FakeLog>, Arc<Application>) {
@@ -63,7 +66,7 @@ async fn a_catalog_that_is_loaded_again_routes_as_before() {
     editor.create_event_type("call.started", EventTypeDraft::default()).await.unwrap();
     let again = Catalog::load(log.entries()).unwrap();
     assert_eq!(again.endpoint_by_id(endpoint.id), Some(endpoint.clone()));
-    assert_eq!(again.resolve("acme").unwrap().route("x", &[] as &[&str]), [endpoint.id]);
+    assert_eq!(again.resolve("acme").unwrap().route("x", &[] as &[&str]).endpoints, [endpoint.id]);
     assert_eq!(again.event_type_standing("call.started"), EventTypeStanding::Known);
 }
 

@@ -43,6 +43,9 @@ pub(super) fn stored_message(message: &Message<'_>) -> StoredMessage {
         channels: message.channels.iter().map(Into::into).collect(),
         content_type: message.content_type.map(Into::into),
         payload: Bytes::copy_from_slice(message.payload),
+        due_ms: message.extras.due_ms,
+        ordering_key: message.extras.ordering_key.map(Into::into),
+        url: message.extras.url.map(Into::into),
     }
 }
 

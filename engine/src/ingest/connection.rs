@@ -20,7 +20,8 @@ use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
-use crate::publish::{self, NewMessage, PublishError};
+use crate::clock::unix_ms;
+use crate::publish::{self, NewMessage, NewUrl, PublishError};
 
 /// Replies that may wait to be written; each is a batch at most.
 const REPLIES_MAX: usize = 16;
@@ -180,6 +181,9 @@ impl Connection<'_> {
             channels: xadd.channels.iter().collect(),
             content_type: xadd.content_type,
             payload: xadd.payload.clone(),
+            deliver_at_ms: xadd.deliver_at_ms.or_else(|| Some(unix_ms().saturating_add(xadd.delay_ms?))),
+            ordering_key: xadd.ordering_key,
+            url: xadd.url.map(|url| NewUrl { url, secret: xadd.url_secret, endpoint: xadd.url_endpoint }),
         };
         let checked = publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message);
         self.batch.push(checked);

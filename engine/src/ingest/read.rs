@@ -233,6 +233,9 @@ fn read_messages(
                 event_id: message.event_id,
                 channels: (!channels.is_empty()).then_some(channels.as_str()),
                 content_type: message.content_type,
+                deliver_at_ms: message.extras.due_ms,
+                ordering_key: message.extras.ordering_key,
+                url: message.extras.url,
             };
             entry.encode(stream_id(message.id), &mut Encoder::new(&mut entries, version));
             found += 1;

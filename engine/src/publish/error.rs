@@ -51,6 +51,32 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
+    /// Not an ordering key.
+    #[error("ordering key is '{value}'; it must consist of visible ASCII characters, at least one")]
+    OrderingKeyInvalid {
+        /// What was given.
+        value: String,
+    },
+    /// Scheduled too far ahead.
+    #[error("the message is to be delivered in {days} days; the limit is {max}")]
+    TooFarAhead {
+        /// How far.
+        days: u64,
+        /// The limit.
+        max: u64,
+    },
+    /// The URL that the message brings along cannot be used.
+    #[error("override url {problem}")]
+    OwnUrl {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The secret for that URL cannot be used. Never repeats it.
+    #[error("override {problem}")]
+    OwnUrlSecret {
+        /// What is wrong with it.
+        problem: String,
+    },
     /// Not `type/subtype`.
     #[error("content type is '{value}'; write type/subtype, such as text/plain")]
     ContentTypeInvalid {
@@ -127,6 +153,9 @@ impl PublishError {
             Self::EventTypeUnknown { .. } | Self::EventTypeArchived { .. } => invalid("eventType"),
             Self::TooManyChannels { .. } => invalid("channels"),
             Self::ContentTypeInvalid { .. } => invalid("contentType"),
+            Self::OrderingKeyInvalid { .. } => invalid("orderingKey"),
+            Self::TooFarAhead { .. } => invalid("deliverAt"),
+            Self::OwnUrl { .. } | Self::OwnUrlSecret { .. } => invalid("override"),
             Self::PayloadNotJson { .. } | Self::PayloadTooDeep { .. } => invalid("payload"),
             Self::PayloadTooLarge { .. } => other(ErrorCode::Err, 413, "payload_too_large"),
             Self::Conflict { .. } => other(ErrorCode::Conflict, 409, "conflict"),
@@ -144,6 +173,8 @@ fn api_name(field: &'static str) -> &'static str {
         "event id" => "eventId",
         "channel" => "channels",
         "content type" => "contentType",
+        "ordering key" => "orderingKey",
+        "override url" | "override secret" => "override",
         other => other,
     }
 }

@@ -23,8 +23,13 @@ fn catalog() -> Catalog {
     .unwrap()
 }
 
-const LIMITS: PublishLimits =
-    PublishLimits { payload_bytes_max: 100, unknown_event_types: UnknownEventTypes::Refuse };
+fn limits() -> PublishLimits {
+    PublishLimits {
+        payload_bytes_max: 100,
+        unknown_event_types: UnknownEventTypes::Refuse,
+        urls: crate::catalog::fakes::urls(),
+    }
+}
 
 fn message() -> NewMessage<'static> {
     NewMessage {
@@ -33,13 +38,16 @@ fn message() -> NewMessage<'static> {
         channels: Vec::new(),
         content_type: None,
         payload: Bytes::from_static(b"{ \"a\" : 1 }"),
+        deliver_at_ms: None,
+        ordering_key: None,
+        url: None,
     }
 }
 
 fn admitted(change: impl FnOnce(&mut NewMessage<'static>)) -> Result<Admitted, PublishError> {
     let mut new = message();
     change(&mut new);
-    admit(&catalog(), &LIMITS, "acme", new)
+    admit(&catalog(), &limits(), "acme", new)
 }
 
 #[test]
@@ -54,17 +62,17 @@ fn a_message_is_routed_and_keeps_every_byte_of_its_payload() {
 #[test]
 fn an_application_is_found_by_id_and_by_uid() {
     let id = ApplicationId::from_u64(7).to_string();
-    let by_id = admit(&catalog(), &LIMITS, &id, message());
-    assert_eq!(by_id, admit(&catalog(), &LIMITS, "acme", message()));
+    let by_id = admit(&catalog(), &limits(), &id, message());
+    assert_eq!(by_id, admit(&catalog(), &limits(), "acme", message()));
     assert!(by_id.is_ok());
 }
 
 #[test]
 fn an_unknown_event_type_is_accepted_where_the_configuration_says_so() {
-    let limits = PublishLimits { unknown_event_types: UnknownEventTypes::Accept, ..LIMITS };
+    let accepting = PublishLimits { unknown_event_types: UnknownEventTypes::Accept, ..limits() };
     let new = NewMessage { event_type: "call.new", ..message() };
-    assert!(admit(&catalog(), &limits, "acme", new.clone()).is_ok());
-    assert!(admit(&catalog(), &LIMITS, "acme", new).is_err());
+    assert!(admit(&catalog(), &accepting, "acme", new.clone()).is_ok());
+    assert!(admit(&catalog(), &limits(), "acme", new).is_err());
 }
 
 #[test]
@@ -181,6 +189,76 @@ fn every_refusal_has_an_answer_over_tcp_and_http() {
 
 #[test]
 fn an_error_quotes_only_printable_characters_and_not_many() {
-    let error = admit(&catalog(), &LIMITS, &"\u{1b}[31m".repeat(100), message()).unwrap_err().to_string();
+    let error = admit(&catalog(), &limits(), &"\u{1b}[31m".repeat(100), message()).unwrap_err().to_string();
     assert!(error.len() < 120 && !error.contains('\u{1b}'), "{error}");
+}
+
+fn own_url(url: &'static str) -> NewUrl<'static> {
+    NewUrl { url, secret: None, endpoint: None }
+}
+
+#[test]
+fn a_message_may_bring_along_a_url_for_the_endpoint_that_it_goes_to() {
+    let admitted = admitted(|new| new.url = Some(own_url("https://b.example/hook"))).unwrap();
+    assert_eq!(admitted.endpoints, [EndpointId::from_u64(9)]);
+    assert_eq!(&*admitted.extras.unwrap().url.unwrap().url, "https://b.example/hook");
+}
+
+#[test]
+fn an_endpoint_that_did_not_want_the_message_may_lend_its_settings_to_a_url() {
+    let name = EndpointId::from_u64(9).to_string();
+    let mut new = NewMessage { event_type: "call.started", ..message() };
+    new.channels = vec!["elsewhere"];
+    new.url = Some(NewUrl { url: "https://b.example/", secret: None, endpoint: Some(&name) });
+    let admitted = admit(&catalog(), &limits(), "acme", new).unwrap();
+    assert_eq!(admitted.endpoints, [EndpointId::from_u64(9)]);
+}
+
+#[test]
+fn what_is_wrong_with_a_url_of_ones_own_is_said() {
+    let refused = |url: NewUrl<'static>| {
+        let error = admitted(|new| new.url = Some(url)).unwrap_err();
+        assert_eq!((error.answer().status, error.answer().field), (422, "override"));
+        error.to_string()
+    };
+    assert_eq!(refused(own_url("http://b.example/")), "override url is not https");
+    let nobody = NewUrl { endpoint: Some("nobody"), ..own_url("https://b.example/") };
+    assert_eq!(refused(nobody), "override url names no endpoint: 'nobody'");
+    let secret = NewUrl { secret: Some("whsec_C2FV"), ..own_url("https://b.example/") };
+    assert_eq!(refused(secret), "override secret is a key of 3 bytes; it must have 24 to 64");
+}
+
+#[test]
+fn a_message_may_be_scheduled_up_to_a_year_ahead() {
+    let now_ms = crate::clock::unix_ms();
+    let due = |at| {
+        admitted(|new| new.deliver_at_ms = Some(at)).map(|new| new.extras.and_then(|extras| extras.due_ms))
+    };
+    assert_eq!(due(now_ms + 60_000), Ok(Some(now_ms + 60_000)));
+    assert_eq!(due(now_ms - 60_000), Ok(None));
+    assert_eq!(due(u64::MAX).unwrap_err().answer().field, "deliverAt");
+}
+
+#[test]
+fn an_ordering_key_is_visible_text() {
+    let keyed = |key| admitted(|new| new.ordering_key = Some(key));
+    let extras = keyed("+15005550011").unwrap().extras.unwrap();
+    assert_eq!(extras.ordering_key.as_deref(), Some("+15005550011"));
+    for key in ["", "a b", "é"] {
+        assert_eq!(keyed(key).unwrap_err().answer().field, "orderingKey");
+    }
+}
+
+#[test]
+fn the_same_message_on_its_way_to_another_url_is_another_message() {
+    let digest = |url: Option<NewUrl<'static>>| {
+        admitted(|new| {
+            new.event_id = Some("e");
+            new.url = url;
+        })
+        .unwrap()
+        .digest
+    };
+    assert_ne!(digest(None), digest(Some(own_url("https://b.example/"))));
+    assert_eq!(digest(Some(own_url("https://b.example/"))), digest(Some(own_url("https://b.example/"))));
 }

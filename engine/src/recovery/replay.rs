@@ -11,6 +11,7 @@ use posthaste_storage::{EntryId, Position};
 
 use super::{FreshMessage, RecoveryError};
 use crate::core::delivery::DeliveryState;
+use crate::core::tick::Tick;
 
 /// Messages whose deliveries only the log remembers, found by either name.
 #[derive(Default)]
@@ -24,7 +25,8 @@ impl Fresh {
         if endpoints.is_empty() {
             return;
         }
-        let fresh = FreshMessage { id: message.id, application: message.application, endpoints };
+        let due = message.extras.due_ms.map_or(Tick::ZERO, Tick::from_ms);
+        let fresh = FreshMessage { id: message.id, application: message.application, endpoints, due };
         self.positions.insert(message.id, at);
         self.by_position.insert(at, fresh);
     }

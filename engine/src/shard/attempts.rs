@@ -24,6 +24,7 @@ use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
 use crate::message::Message;
+use crate::publish::OwnUrl;
 
 /// An attempt to be made, as the shard orders it.
 pub(super) struct Order {
@@ -162,7 +163,11 @@ async fn read_back(
             | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
                 if found.id == id.0 =>
             {
-                Ok(Message::new(id, found.content_type, found.payload))
+                let url = found
+                    .extras
+                    .url
+                    .map(|url| OwnUrl { url: url.into(), secret: found.extras.url_secret.map(Into::into) });
+                Ok(Message::new(id, found.content_type, found.payload, url))
             }
             _ => Err(damaged(format!("the log holds something else than this message at {at}"))),
         },

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use posthaste_storage::log::{AppendError, BATCH_BYTES_MAX};
 use posthaste_storage::record::{
-    Attempt, Change as ChangeRecord, Message as MessageRecord, Parked as ParkedRecord, Record,
-    Settled as SettledRecord, event_hash,
+    Attempt, Change as ChangeRecord, Extras as ExtrasRecord, Message as MessageRecord,
+    Parked as ParkedRecord, Record, Settled as SettledRecord, event_hash,
 };
 use posthaste_storage::{EntryId, Position};
 use tokio::sync::oneshot;
@@ -17,7 +17,7 @@ use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Parked, Settled};
 use crate::delivery::Ended as Report;
-use crate::publish::{Admitted, PublishError};
+use crate::publish::{Admitted, Extras, PublishError};
 
 /// A batch of publishes whose records are in the block.
 pub(super) struct StagedPublish {
@@ -124,6 +124,7 @@ impl Writer {
             event_type: &message.event_type,
             event_id: message.event_id.as_deref(),
             content_type: message.content_type.as_deref(),
+            extras: extras_record(message.extras.as_deref()),
             channels: channels.as_slice().into(),
             digest: message.digest,
             endpoints: endpoints.as_slice().into(),
@@ -281,6 +282,18 @@ impl Writer {
 fn record_bytes_max(change: &Change) -> usize {
     const AROUND: usize = 64;
     change.key.len() + change.value.as_ref().map_or(0, Vec::len) + AROUND
+}
+
+fn extras_record(extras: Option<&Extras>) -> ExtrasRecord<'_> {
+    let Some(extras) = extras else { return ExtrasRecord::NONE };
+    let url = extras.url.as_ref();
+    ExtrasRecord {
+        due_ms: extras.due_ms,
+        ordering_key: extras.ordering_key.as_deref(),
+        url: url.map(|url| &*url.url),
+        url_secret: url.and_then(|url| url.secret.as_deref()),
+        chains: extras.chains.as_slice().into(),
+    }
 }
 
 fn append_error(error: AppendError) -> PublishError {

@@ -55,7 +55,10 @@ impl Writer {
         let id = MessageId(id);
         self.metrics.pending.inc_by(message.endpoints.len() as i64);
         let home = Home::Log(self.state.fresh.push(at, message.endpoints.len() as u32));
-        let body = Message::new(id, message.content_type.as_deref(), &message.payload);
+        let extras = message.extras.as_deref();
+        let url = extras.and_then(|extras| extras.url.clone());
+        let due = extras.and_then(|extras| extras.due_ms).map_or(Tick::ZERO, Tick::from_ms);
+        let body = Message::new(id, message.content_type.as_deref(), &message.payload, url);
         for endpoint in message.endpoints {
             let key = DeliveryKey { message: id, endpoint };
             let incoming = Incoming {
@@ -63,7 +66,7 @@ impl Writer {
                 application: message.application,
                 message_at: at,
                 progress: Progress::default(),
-                due: Tick::ZERO,
+                due,
                 home,
                 body: Some(body.clone()),
             };

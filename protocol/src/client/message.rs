@@ -21,12 +21,39 @@ pub struct NewMessage<'a> {
     pub channels: &'a [&'a str],
     /// What the payload is; JSON if not said.
     pub content_type: Option<&'a str>,
+    /// Not sent before, unix milliseconds.
+    pub deliver_at_ms: Option<u64>,
+    /// Messages with the same key reach an endpoint one after the other, in the order in which they were accepted.
+    pub ordering_key: Option<&'a str>,
+    /// Where it goes instead of its endpoint's URL.
+    pub url: Option<NewUrl<'a>>,
+}
+
+/// A URL that a message brings along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NewUrl<'a> {
+    /// Where to.
+    pub url: &'a str,
+    /// The secret for it, if it has one of its own.
+    pub secret: Option<&'a str>,
+    /// The endpoint whose settings apply, by id or uid; needed if the message would go to several.
+    pub endpoint: Option<&'a str>,
 }
 
 impl<'a> NewMessage<'a> {
     /// A message with the three things that every message has.
     pub fn new(application: &'a str, event_type: &'a str, payload: &'a [u8]) -> Self {
-        Self { application, event_type, payload, event_id: None, channels: &[], content_type: None }
+        Self {
+            application,
+            event_type,
+            payload,
+            event_id: None,
+            channels: &[],
+            content_type: None,
+            deliver_at_ms: None,
+            ordering_key: None,
+            url: None,
+        }
     }
 
     /// With your own id of what happened.
@@ -47,6 +74,24 @@ impl<'a> NewMessage<'a> {
         Self { content_type: Some(content_type), ..self }
     }
 
+    /// Not sent before this time, unix milliseconds.
+    #[must_use]
+    pub fn deliver_at_ms(self, deliver_at_ms: u64) -> Self {
+        Self { deliver_at_ms: Some(deliver_at_ms), ..self }
+    }
+
+    /// In order with the others of this key.
+    #[must_use]
+    pub fn ordering_key(self, ordering_key: &'a str) -> Self {
+        Self { ordering_key: Some(ordering_key), ..self }
+    }
+
+    /// To this URL instead of its endpoint's.
+    #[must_use]
+    pub fn url(self, url: NewUrl<'a>) -> Self {
+        Self { url: Some(url), ..self }
+    }
+
     /// All else is for the server to say; but a channel with a comma would silently become two.
     pub(super) fn check(&self) -> Result<(), PublishError> {
         match self.channels.iter().find(|channel| channel.is_empty() || channel.contains(',')) {
@@ -57,7 +102,16 @@ impl<'a> NewMessage<'a> {
 
     /// Appends the XADD.
     pub(super) fn encode(&self, out: &mut BytesMut) {
-        let texts = [("id", self.event_id), ("content-type", self.content_type)];
+        let deliver_at = self.deliver_at_ms.map(|ms| ms.to_string());
+        let texts = [
+            ("id", self.event_id),
+            ("content-type", self.content_type),
+            ("deliver-at", deliver_at.as_deref()),
+            ("ordering-key", self.ordering_key),
+            ("url", self.url.map(|url| url.url)),
+            ("url-secret", self.url.and_then(|url| url.secret)),
+            ("url-endpoint", self.url.and_then(|url| url.endpoint)),
+        ];
         let given = texts.into_iter().filter_map(|(field, value)| Some((field, value?)));
         let channels = usize::from(!self.channels.is_empty());
         let arguments = 3 + 2 * (2 + channels + given.clone().count());
@@ -92,7 +146,10 @@ mod tests {
         let message = NewMessage::new("shop", "order.paid", b"\r\n{}")
             .event_id("e1")
             .channels(&["x", "y"])
-            .content_type("text/plain");
+            .content_type("text/plain")
+            .deliver_at_ms(7)
+            .ordering_key("o")
+            .url(NewUrl { url: "https://a.example/", secret: Some("s"), endpoint: Some("ep") });
         let mut out = BytesMut::new();
         message.encode(&mut out);
         let mut decoder = Decoder::new(Limits::after_auth(1_024));
@@ -102,6 +159,9 @@ mod tests {
         assert_eq!(&read.payload[..], b"\r\n{}");
         assert_eq!((read.event_id, read.content_type), (Some("e1"), Some("text/plain")));
         assert_eq!(read.channels.iter().collect::<Vec<_>>(), ["x", "y"]);
+        assert_eq!((read.deliver_at_ms, read.delay_ms, read.ordering_key), (Some(7), None, Some("o")));
+        let url = (read.url, read.url_secret, read.url_endpoint);
+        assert_eq!(url, (Some("https://a.example/"), Some("s"), Some("ep")));
         assert!(out.is_empty());
     }
 

@@ -82,7 +82,10 @@ pub enum CommandError {
         given: String,
     },
     /// XADD has no such field.
-    #[error("field '{given}' is not known; fields are type, payload, id, channels, content-type")]
+    #[error(
+        "field '{given}' is not known; fields are type, payload, id, channels, content-type, deliver-at, delay-ms, \
+             ordering-key, url, url-secret, url-endpoint"
+    )]
     FieldUnknown {
         /// The field given, printable.
         given: String,
@@ -118,6 +121,20 @@ pub enum CommandError {
     /// A field holds bytes that are not text.
     #[error("field '{field}' is not UTF-8")]
     FieldNotText {
+        /// The field.
+        field: &'static str,
+    },
+    /// Two fields of which only one can be meant.
+    #[error("fields '{one}' and '{other}' cannot be given together")]
+    FieldsExclude {
+        /// The one.
+        one: &'static str,
+        /// The other.
+        other: &'static str,
+    },
+    /// A field that takes a whole number holds something else.
+    #[error("field '{field}' is not a whole number of milliseconds")]
+    FieldNotANumber {
         /// The field.
         field: &'static str,
     },

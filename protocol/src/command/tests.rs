@@ -54,7 +54,8 @@ fn a_bad_message_is_refused_with_the_field_named() {
         ("type a payload b channels x,,y", "field 'channels' is empty"),
         (
             "type a payload b Type c",
-            "field 'Type' is not known; fields are type, payload, id, channels, content-type",
+            "field 'Type' is not known; fields are type, payload, id, channels, content-type, deliver-at, delay-ms, \
+             ordering-key, url, url-secret, url-endpoint",
         ),
     ] {
         assert_eq!(refusal(&format!("XADD messages:a * {fields}")), format!("ERR {reply}"), "{fields}");

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   XADD messages:<application> * type <event type> payload <bytes>
-//!        [id <event id>] [channels <a,b>] [content-type <type>]
+//!        [id <event id>] [channels <a,b>] [content-type <type>] [deliver-at <unix ms> | delay-ms <ms>]
+//!        [ordering-key <key>] [url <url> [url-secret <secret>] [url-endpoint <endpoint>]]
 //! ```
 //!
 //! The fields may come in any order, each once. Only what concerns their shape is checked here: present,
@@ -14,6 +15,7 @@ use super::arguments::is_word;
 use super::error::quoted;
 use super::key::{self, MESSAGES_PREFIX};
 use super::{Arguments, Command, CommandError};
+use crate::decimal;
 
 /// The longest event type, in bytes.
 pub const EVENT_TYPE_BYTES_MAX: usize = 256;
@@ -21,6 +23,14 @@ pub const EVENT_TYPE_BYTES_MAX: usize = 256;
 pub const EVENT_ID_BYTES_MAX: usize = 256;
 /// The longest content type, in bytes.
 pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
+/// The longest ordering key, in bytes.
+pub(super) const ORDERING_KEY_BYTES_MAX: usize = 256;
+/// The longest URL, in bytes.
+pub(super) const URL_BYTES_MAX: usize = 4_096;
+/// The longest secret of a URL, in bytes.
+pub(super) const URL_SECRET_BYTES_MAX: usize = 4_096;
+/// The longest id or uid of an endpoint, in bytes.
+pub(super) const ENDPOINT_BYTES_MAX: usize = 256;
 /// The longest list of channels with its commas, in bytes.
 pub const CHANNELS_BYTES_MAX: usize = 4_096;
 
@@ -42,6 +52,18 @@ pub struct Xadd<'r> {
     pub channels: Channels<'r>,
     /// Field `content-type`: what the payload is, if not JSON; 1 to 256 bytes.
     pub content_type: Option<&'r str>,
+    /// Field `deliver-at`: not sent before, unix milliseconds.
+    pub deliver_at_ms: Option<u64>,
+    /// Field `delay-ms`: not sent for so long.
+    pub delay_ms: Option<u64>,
+    /// Field `ordering-key`: messages with the same one reach an endpoint in order; 1 to 256 bytes.
+    pub ordering_key: Option<&'r str>,
+    /// Field `url`: where it goes instead of its endpoint's URL; 1 to 4,096 bytes.
+    pub url: Option<&'r str>,
+    /// Field `url-secret`: the secret for that URL; 1 to 4,096 bytes.
+    pub url_secret: Option<&'r str>,
+    /// Field `url-endpoint`: the endpoint whose settings apply there, by id or uid; 1 to 256 bytes.
+    pub url_endpoint: Option<&'r str>,
 }
 
 /// The channels of a message, in the order given.
@@ -64,6 +86,9 @@ pub(super) fn parse<'r>(mut arguments: Arguments<'r>) -> Result<Command<'r>, Com
     let application = key::application("XADD", MESSAGES_PREFIX, arguments.expect()?)?;
     automatic_id(arguments.expect()?)?;
     let fields = Fields::parse(arguments)?;
+    if fields.deliver_at_ms.is_some() && fields.delay_ms.is_some() {
+        return Err(CommandError::FieldsExclude { one: "deliver-at", other: "delay-ms" });
+    }
     Ok(Command::Xadd(Xadd {
         application,
         event_type: fields.event_type.ok_or(CommandError::FieldMissing { field: "type" })?,
@@ -71,6 +96,12 @@ pub(super) fn parse<'r>(mut arguments: Arguments<'r>) -> Result<Command<'r>, Com
         event_id: fields.event_id,
         channels: fields.channels.unwrap_or_default(),
         content_type: fields.content_type,
+        deliver_at_ms: fields.deliver_at_ms,
+        delay_ms: fields.delay_ms,
+        ordering_key: fields.ordering_key,
+        url: fields.url,
+        url_secret: fields.url_secret,
+        url_endpoint: fields.url_endpoint,
     }))
 }
 
@@ -91,6 +122,12 @@ struct Fields<'r> {
     event_id: Option<&'r str>,
     channels: Option<Channels<'r>>,
     content_type: Option<&'r str>,
+    deliver_at_ms: Option<u64>,
+    delay_ms: Option<u64>,
+    ordering_key: Option<&'r str>,
+    url: Option<&'r str>,
+    url_secret: Option<&'r str>,
+    url_endpoint: Option<&'r str>,
 }
 
 impl<'r> Fields<'r> {
@@ -118,6 +155,21 @@ impl<'r> Fields<'r> {
                 let content_type = text("content-type", values, CONTENT_TYPE_BYTES_MAX)?;
                 once("content-type", &mut self.content_type, content_type)
             }
+            b"deliver-at" => once("deliver-at", &mut self.deliver_at_ms, number("deliver-at", values)?),
+            b"delay-ms" => once("delay-ms", &mut self.delay_ms, number("delay-ms", values)?),
+            b"ordering-key" => {
+                let key = text("ordering-key", values, ORDERING_KEY_BYTES_MAX)?;
+                once("ordering-key", &mut self.ordering_key, key)
+            }
+            b"url" => once("url", &mut self.url, text("url", values, URL_BYTES_MAX)?),
+            b"url-secret" => {
+                once("url-secret", &mut self.url_secret, text("url-secret", values, URL_SECRET_BYTES_MAX)?)
+            }
+            b"url-endpoint" => once(
+                "url-endpoint",
+                &mut self.url_endpoint,
+                text("url-endpoint", values, ENDPOINT_BYTES_MAX)?,
+            ),
             unknown => Err(CommandError::FieldUnknown { given: quoted(unknown) }),
         }
     }
@@ -136,6 +188,11 @@ fn text<'r>(field: &'static str, values: &mut Arguments<'r>, max: usize) -> Resu
         value if value.len() > max => Err(CommandError::FieldTooLong { field, bytes: value.len(), max }),
         value => std::str::from_utf8(value).map_err(|_| CommandError::FieldNotText { field }),
     }
+}
+
+/// A whole number in decimal digits.
+fn number(field: &'static str, values: &mut Arguments<'_>) -> Result<u64, CommandError> {
+    decimal::parse_unsigned(values.expect()?).ok_or(CommandError::FieldNotANumber { field })
 }
 
 /// An empty list is no channel at all, so that a producer need not leave the field out.

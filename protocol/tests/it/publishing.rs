@@ -16,6 +16,9 @@ const MESSAGE: NewMessage<'static> = NewMessage {
     event_id: None,
     channels: &[],
     content_type: None,
+    deliver_at_ms: None,
+    ordering_key: None,
+    url: None,
 };
 
 async fn connected(manners: Manners, options: Options) -> (Server, Client) {

@@ -1,10 +1,10 @@
 //! From bytes to record: borrowed, checked field by field, never a panic.
 
 use super::cursor::Cursor;
-use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_VALUE};
+use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_VALUE};
 use super::{
-    Attempt, Carried, Change, Channels, Endpoints, Message, Parked, PendingList, RECORD_VERSION, Record,
-    RecordKind, Settled,
+    Attempt, Carried, Change, Channels, Endpoints, Extras, Message, Parked, PendingList, RECORD_VERSION,
+    Record, RecordKind, Settled,
 };
 
 /// Why bytes are not a record.
@@ -80,16 +80,18 @@ fn flags(cursor: &mut Cursor<'_>, known: u8) -> Result<u8, DecodeError> {
 fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
     let id = cursor.id("message id")?;
     let application = cursor.u64("application")?;
-    let flags = flags(cursor, HAS_EVENT_ID | HAS_CONTENT_TYPE)?;
+    let flags = flags(cursor, HAS_EVENT_ID | HAS_CONTENT_TYPE | HAS_EXTRAS)?;
     let event_type = cursor.text("event type")?;
     let event_id = if flags & HAS_EVENT_ID == 0 { None } else { Some(cursor.text("event id")?) };
     let content_type = if flags & HAS_CONTENT_TYPE == 0 { None } else { Some(cursor.text("content type")?) };
+    let extras = if flags & HAS_EXTRAS == 0 { Extras::NONE } else { Extras::decode(cursor)? };
     Ok(Message {
         id,
         application,
         event_type,
         event_id,
         content_type,
+        extras,
         channels: Channels::decode(cursor)?,
         digest: cursor.digest("digest")?,
         endpoints: Endpoints::decode(cursor)?,
@@ -177,11 +179,16 @@ mod tests {
             id: u64, application: u64, event_type in ".{0,8}", event_id in option::of(".{0,8}"),
             content_type in option::of(".{0,8}"), channels in vec(".{0,5}", 0..4), digest: [u8; 16],
             endpoints in vec(any::<u64>(), 0..4), payload in vec(any::<u8>(), 0..150),
-            pending in vec((any::<u64>(), any::<u16>(), any::<u64>()), 0..5),
+            pending in vec((any::<u64>(), any::<u16>(), any::<u64>()), 0..5), due_ms in option::of(any::<u64>()),
+            ordering_key in option::of(".{0,8}"), url in option::of(".{0,8}"), url_secret in option::of(".{0,8}"),
         ) {
+            let extras = Extras {
+                due_ms, ordering_key: ordering_key.as_deref(), url: url.as_deref(),
+                url_secret: url_secret.as_deref(), chains: Endpoints::from(&endpoints[..]),
+            };
             let message = Message {
                 id: EntryId::from_u64(id), application, event_type: &event_type, event_id: event_id.as_deref(),
-                content_type: content_type.as_deref(), channels: Channels::from(&channels[..]), digest,
+                content_type: content_type.as_deref(), extras, channels: Channels::from(&channels[..]), digest,
                 endpoints: Endpoints::from(&endpoints[..]), payload: &payload,
             };
             let pending: Vec<_> = pending
@@ -212,7 +219,7 @@ mod tests {
         }
 
         #[test]
-        fn arbitrary_bytes_never_panic(kind in 0u8..9, version in 0u8..3, body in vec(any::<u8>(), 0..400)) {
+        fn arbitrary_bytes_never_panic(kind in 0u8..9, version in 0u8..4, body in vec(any::<u8>(), 0..400)) {
             if let Ok(record) = Record::decode(kind, version, &body) {
                 let _ = format!("{record:?}");
                 let mut again = Vec::new();
@@ -226,7 +233,7 @@ mod tests {
     fn a_kind_or_version_from_the_future_is_told_apart_from_damage() {
         let newer = |kind, version| Err(DecodeError::Newer { kind, version });
         assert_eq!(Record::decode(7, 1, b""), newer(7, 1));
-        assert_eq!(Record::decode(1, 2, b""), newer(1, 2));
+        assert_eq!(Record::decode(1, 3, b""), newer(1, 3));
         assert_eq!(Record::decode(1, 1, b""), Err(DecodeError::CutShort { field: "message id" }));
     }
 }

@@ -6,6 +6,7 @@ use super::{Attempt, Carried, Change, Message, Parked, Record, Settled};
 /// Flags of a message.
 pub(super) const HAS_EVENT_ID: u8 = 1;
 pub(super) const HAS_CONTENT_TYPE: u8 = 2;
+pub(super) const HAS_EXTRAS: u8 = 4;
 /// Flag of a change.
 pub(super) const HAS_VALUE: u8 = 1;
 
@@ -44,10 +45,14 @@ fn encode_message(message: &Message<'_>, into: &mut Vec<u8>) {
     put_u64s(into, [message.id.as_u64(), message.application]);
     let event_id_flag = if message.event_id.is_some() { HAS_EVENT_ID } else { 0 };
     let content_type_flag = if message.content_type.is_some() { HAS_CONTENT_TYPE } else { 0 };
-    into.push(event_id_flag | content_type_flag);
+    let extras_flag = if message.extras.is_none() { 0 } else { HAS_EXTRAS };
+    into.push(event_id_flag | content_type_flag | extras_flag);
     put_bytes(into, message.event_type.as_bytes());
     for text in [message.event_id, message.content_type].into_iter().flatten() {
         put_bytes(into, text.as_bytes());
+    }
+    if extras_flag != 0 {
+        message.extras.encode(into);
     }
     put_len(into, message.channels.len());
     for channel in message.channels.iter() {

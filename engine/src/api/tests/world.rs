@@ -49,6 +49,7 @@ impl World {
         let limits = PublishLimits {
             payload_bytes_max: PAYLOAD_BYTES_MAX as u64,
             unknown_event_types: UnknownEventTypes::Accept,
+            urls: crate::catalog::fakes::urls(),
         };
         let router = router(Api {
             editor,
@@ -138,6 +139,9 @@ impl FakeEngine {
             channels: message.channels,
             content_type: message.content_type,
             payload: message.payload,
+            due_ms: message.extras.as_ref().and_then(|extras| extras.due_ms),
+            ordering_key: message.extras.as_ref().and_then(|extras| extras.ordering_key.clone()),
+            url: message.extras.as_ref().and_then(|extras| Some(extras.url.as_ref()?.url.clone())),
         });
         Ok(id)
     }

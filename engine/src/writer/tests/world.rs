@@ -449,6 +449,7 @@ pub(crate) fn message(endpoints: &[u64]) -> Admitted {
         payload: Bytes::from_static(b"{}"),
         endpoints: endpoints.iter().map(|endpoint| EndpointId::from_u64(*endpoint)).collect(),
         digest: [0; 16],
+        extras: None,
     }
 }
 
