@@ -2,7 +2,7 @@
 
 use posthaste_storage::EntryId;
 use posthaste_storage::Position;
-use posthaste_storage::record::{Attempt, Channels, Endpoints, Extras, Message, Record};
+use posthaste_storage::record::{Attempt, Channels, Endpoints, Message, PackedExtras, Record};
 
 /// The payload that is measured everywhere, in bytes: that of a usual webhook.
 pub const PAYLOAD_BYTES: usize = 1_024;
@@ -19,7 +19,7 @@ pub fn message(id: EntryId) -> Record<'static> {
         event_type: "invoice.paid",
         event_id: None,
         content_type: None,
-        extras: Extras::NONE,
+        extras: PackedExtras::NONE,
         channels: Channels::NONE,
         digest: [0; 16],
         endpoints: Endpoints::from(&[1u64][..]),

@@ -8,7 +8,7 @@
 //!
 //! | kind | body |
 //! |---|---|
-//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
+//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras bytes, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
 //! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, next attempt ms u64, endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text |
 //! | 3 parked | message u64, application u64, endpoint u64, attempts u16, due ms u64, message at u64 |
 //! | 4 settled | message u64, application u64, endpoint u64, state u8, at ms u64 |
@@ -30,7 +30,7 @@ mod owned;
 
 pub use self::decode::DecodeError;
 pub use self::event::{EventSeen, event_hash};
-pub use self::extras::Extras;
+pub use self::extras::{Extras, PackedExtras};
 pub use self::lists::{Channels, ChannelsIter, Endpoints, PendingDelivery, PendingList};
 pub use self::owned::OwnedRecord;
 
@@ -101,7 +101,7 @@ pub struct Message<'a> {
     /// Media type of the payload; `None`: the usual one.
     pub content_type: Option<&'a str>,
     /// What few messages have.
-    pub extras: Extras<'a>,
+    pub extras: PackedExtras<'a>,
     /// The channels it was sent on.
     pub channels: Channels<'a>,
     /// Digest of payload and fields, to tell a repetition from a conflict; zero without an event id.

@@ -36,6 +36,7 @@ pub(super) fn is_asked_for(attempt: &StoredAttempt, query: &AttemptQuery) -> boo
 }
 
 pub(super) fn stored_message(message: &Message<'_>) -> StoredMessage {
+    let extras = message.extras.unpack();
     StoredMessage {
         id: MessageId(message.id),
         event_type: message.event_type.into(),
@@ -43,9 +44,9 @@ pub(super) fn stored_message(message: &Message<'_>) -> StoredMessage {
         channels: message.channels.iter().map(Into::into).collect(),
         content_type: message.content_type.map(Into::into),
         payload: Bytes::copy_from_slice(message.payload),
-        due_ms: message.extras.due_ms,
-        ordering_key: message.extras.ordering_key.map(Into::into),
-        url: message.extras.url.map(Into::into),
+        due_ms: extras.due_ms,
+        ordering_key: extras.ordering_key.map(Into::into),
+        url: extras.url.map(Into::into),
     }
 }
 

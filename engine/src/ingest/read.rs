@@ -227,15 +227,16 @@ fn read_messages(
         }
         if message.application == application.as_u64() && message.id >= start && message.id <= end {
             let channels = message.channels.iter().collect::<Vec<_>>().join(",");
+            let extras = message.extras.unpack();
             let entry = MessageEntry {
                 event_type: message.event_type,
                 payload: message.payload,
                 event_id: message.event_id,
                 channels: (!channels.is_empty()).then_some(channels.as_str()),
                 content_type: message.content_type,
-                deliver_at_ms: message.extras.due_ms,
-                ordering_key: message.extras.ordering_key,
-                url: message.extras.url,
+                deliver_at_ms: extras.due_ms,
+                ordering_key: extras.ordering_key,
+                url: extras.url,
             };
             entry.encode(stream_id(message.id), &mut Encoder::new(&mut entries, version));
             found += 1;

@@ -53,6 +53,14 @@ pub struct OwnUrl {
     pub secret: Option<Box<str>>,
 }
 
+impl OwnUrl {
+    /// As it was stored with the message.
+    pub fn of(extras: posthaste_storage::record::Extras<'_>) -> Option<Self> {
+        let url = extras.url?.into();
+        Some(Self { url, secret: extras.url_secret.map(Into::into) })
+    }
+}
+
 impl fmt::Debug for OwnUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OwnUrl").field("url", &self.url).finish_non_exhaustive()

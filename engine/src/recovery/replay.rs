@@ -25,7 +25,7 @@ impl Fresh {
         if endpoints.is_empty() {
             return;
         }
-        let due = message.extras.due_ms.map_or(Tick::ZERO, Tick::from_ms);
+        let due = message.extras.unpack().due_ms.map_or(Tick::ZERO, Tick::from_ms);
         let fresh = FreshMessage { id: message.id, application: message.application, endpoints, due };
         self.positions.insert(message.id, at);
         self.by_position.insert(at, fresh);

@@ -163,10 +163,7 @@ async fn read_back(
             | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
                 if found.id == id.0 =>
             {
-                let url = found
-                    .extras
-                    .url
-                    .map(|url| OwnUrl { url: url.into(), secret: found.extras.url_secret.map(Into::into) });
+                let url = OwnUrl::of(found.extras.unpack());
                 Ok(Message::new(id, found.content_type, found.payload, url))
             }
             _ => Err(damaged(format!("the log holds something else than this message at {at}"))),

@@ -118,13 +118,14 @@ impl Writer {
         let id = self.log.next_id(self.clock.now().as_ms());
         let endpoints: Vec<u64> = message.endpoints.iter().map(|endpoint| endpoint.as_u64()).collect();
         let channels: Vec<&str> = message.channels.iter().map(AsRef::as_ref).collect();
+        let mut packed = Vec::new();
         let record = MessageRecord {
             id,
             application: message.application.as_u64(),
             event_type: &message.event_type,
             event_id: message.event_id.as_deref(),
             content_type: message.content_type.as_deref(),
-            extras: extras_record(message.extras.as_deref()),
+            extras: extras_record(message.extras.as_deref()).pack(&mut packed),
             channels: channels.as_slice().into(),
             digest: message.digest,
             endpoints: endpoints.as_slice().into(),

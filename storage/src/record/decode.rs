@@ -3,8 +3,8 @@
 use super::cursor::Cursor;
 use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_VALUE};
 use super::{
-    Attempt, Carried, Change, Channels, Endpoints, Extras, Message, Parked, PendingList, RECORD_VERSION,
-    Record, RecordKind, Settled,
+    Attempt, Carried, Change, Channels, Endpoints, Message, PackedExtras, Parked, PendingList,
+    RECORD_VERSION, Record, RecordKind, Settled,
 };
 
 /// Why bytes are not a record.
@@ -84,7 +84,7 @@ fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeErro
     let event_type = cursor.text("event type")?;
     let event_id = if flags & HAS_EVENT_ID == 0 { None } else { Some(cursor.text("event id")?) };
     let content_type = if flags & HAS_CONTENT_TYPE == 0 { None } else { Some(cursor.text("content type")?) };
-    let extras = if flags & HAS_EXTRAS == 0 { Extras::NONE } else { Extras::decode(cursor)? };
+    let extras = if flags & HAS_EXTRAS == 0 { PackedExtras::NONE } else { PackedExtras::decode(cursor)? };
     Ok(Message {
         id,
         application,
@@ -157,7 +157,7 @@ fn decode_carried<'a>(cursor: &mut Cursor<'a>) -> Result<Carried<'a>, DecodeErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::PendingDelivery;
+    use crate::record::{Extras, PendingDelivery};
     use crate::{EntryId, Position};
     use proptest::collection::vec;
     use proptest::option;
@@ -186,9 +186,12 @@ mod tests {
                 due_ms, ordering_key: ordering_key.as_deref(), url: url.as_deref(),
                 url_secret: url_secret.as_deref(), chains: Endpoints::from(&endpoints[..]),
             };
+            let mut packed = Vec::new();
+            let packed = extras.pack(&mut packed);
+            prop_assert_eq!(packed.unpack(), extras);
             let message = Message {
                 id: EntryId::from_u64(id), application, event_type: &event_type, event_id: event_id.as_deref(),
-                content_type: content_type.as_deref(), extras, channels: Channels::from(&channels[..]), digest,
+                content_type: content_type.as_deref(), extras: packed, channels: Channels::from(&channels[..]), digest,
                 endpoints: Endpoints::from(&endpoints[..]), payload: &payload,
             };
             let pending: Vec<_> = pending

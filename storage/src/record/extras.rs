@@ -1,7 +1,8 @@
 //! What few messages have: a time before which they are not sent, an order among each other, a URL of their own,
 //! chains of endpoints that get them one after the other.
 //!
-//! A message without any of it costs nothing here: a flag says whether this part is there.
+//! A message without any of it costs nothing here: a flag of the message says whether this part is there. In a
+//! record it stays packed until somebody asks.
 //!
 //! ```text
 //! flags u8 (1 due, 2 ordering key, 4 url, 8 url secret, 16 chains),
@@ -17,6 +18,10 @@ const ORDERING_KEY: u8 = 2;
 const URL: u8 = 4;
 const URL_SECRET: u8 = 8;
 const CHAINS: u8 = 16;
+
+/// See the head of this file: packed, and known to be readable. Empty: none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PackedExtras<'a>(&'a [u8]);
 
 /// See the head of this file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,17 +39,54 @@ pub struct Extras<'a> {
     pub chains: Endpoints<'a>,
 }
 
+impl<'a> PackedExtras<'a> {
+    /// None of it.
+    pub const NONE: Self = Self(&[]);
+
+    /// Whether there is none.
+    pub const fn is_none(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What is in it.
+    pub fn unpack(self) -> Extras<'a> {
+        if self.is_none() {
+            return Extras::NONE;
+        }
+        // It was read once when the record was, or packed by `Extras::pack`.
+        Extras::decode(&mut Cursor::new(self.0)).unwrap_or(Extras::NONE)
+    }
+
+    pub(super) fn encode(self, into: &mut Vec<u8>) {
+        put_bytes(into, self.0);
+    }
+
+    pub(super) fn decode(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+        let packed = cursor.bytes("extras")?;
+        let mut within = Cursor::new(packed);
+        if !packed.is_empty() {
+            Extras::decode(&mut within)?;
+        }
+        within.finish()?;
+        Ok(Self(packed))
+    }
+}
+
 impl<'a> Extras<'a> {
     /// None of it.
     pub const NONE: Self =
         Self { due_ms: None, ordering_key: None, url: None, url_secret: None, chains: Endpoints::NONE };
 
-    /// Whether there is anything.
-    pub fn is_none(&self) -> bool {
-        *self == Self::NONE
+    /// Packs it into `into`, which must be empty and stays so if there is nothing.
+    pub fn pack<'p>(&self, into: &'p mut Vec<u8>) -> PackedExtras<'p> {
+        debug_assert!(into.is_empty());
+        if *self != Self::NONE {
+            self.encode(into);
+        }
+        PackedExtras(into)
     }
 
-    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+    fn encode(&self, into: &mut Vec<u8>) {
         let flag = |is_there: bool, flag: u8| if is_there { flag } else { 0 };
         into.push(
             flag(self.due_ms.is_some(), DUE)
@@ -65,7 +107,7 @@ impl<'a> Extras<'a> {
         }
     }
 
-    pub(super) fn decode(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
+    fn decode(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         let flags = cursor.u8("extras")?;
         if flags & !(DUE | ORDERING_KEY | URL | URL_SECRET | CHAINS) != 0 {
             return Err(DecodeError::UnknownFlags { flags });

@@ -43,7 +43,7 @@ impl std::fmt::Debug for OwnedRecord {
 mod tests {
     use super::*;
     use crate::EntryId;
-    use crate::record::{Channels, Endpoints, Extras, Message};
+    use crate::record::{Channels, Endpoints, Message, PackedExtras};
 
     #[test]
     fn a_payload_is_handed_over_without_a_copy() {
@@ -53,7 +53,7 @@ mod tests {
             event_type: "a.b",
             event_id: None,
             content_type: None,
-            extras: Extras::NONE,
+            extras: PackedExtras::NONE,
             channels: Channels::NONE,
             digest: [0; 16],
             endpoints: Endpoints::NONE,

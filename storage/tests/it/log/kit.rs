@@ -7,8 +7,8 @@ use std::sync::Arc;
 use posthaste_storage::disk::sim::{Crash, SimDisk};
 use posthaste_storage::log::{CommitError, Log, LogError, LogOptions, LogReader, Recovery};
 use posthaste_storage::record::{
-    Attempt, Carried, Change, Channels, Endpoints, Extras, Message, Parked, PendingDelivery, PendingList,
-    Record, Settled,
+    Attempt, Carried, Change, Channels, Endpoints, Message, PackedExtras, Parked, PendingDelivery,
+    PendingList, Record, Settled,
 };
 use posthaste_storage::{EntryId, Position};
 
@@ -234,7 +234,7 @@ pub(crate) fn message<'a>(
         event_type: "message.delivered",
         event_id,
         content_type: None,
-        extras: Extras::NONE,
+        extras: PackedExtras::NONE,
         channels: Channels::from(&["blue", "green"][..]),
         digest: [id.sequence() as u8; 16],
         endpoints: Endpoints::from(&[3, 4][..]),
