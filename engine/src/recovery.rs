@@ -27,7 +27,7 @@ use posthaste_storage::log::{Log, LogOptions, LogReader, ReadError};
 use posthaste_storage::{EntryId, Position};
 
 use crate::clock::Clock;
-use crate::core::delivery::{DeliveryKey, Progress};
+use crate::core::delivery::{DeliveryKey, Marks, Progress};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::shard::{Home, Incoming};
 use crate::core::tick::Tick;
@@ -79,6 +79,7 @@ pub(crate) struct FreshMessage {
     pub(crate) endpoints: Vec<u64>,
     /// Not sent before.
     pub(crate) due: Tick,
+    pub(crate) marks: Marks,
 }
 
 /// Why the process cannot start from what is on disk.
@@ -212,7 +213,7 @@ pub(crate) fn hand_out_fresh(
                 key: DeliveryKey { message: MessageId(message.id), endpoint: EndpointId::from_u64(endpoint) },
                 application: ApplicationId::from_u64(message.application),
                 message_at: at,
-                progress: Progress::default(),
+                progress: Progress { marks: message.marks, ..Progress::default() },
                 due: message.due,
                 home: Home::Log(place),
                 body: None,

@@ -69,25 +69,67 @@ pub struct DeliveryKey {
     pub endpoint: EndpointId,
 }
 
+/// What is special about a delivery. Stays with it through shard, log and ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Marks(u8);
+
+impl Marks {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// It must not pass others of the same ordering key.
+    pub const ORDERED: Self = Self(1);
+    /// Somebody asked for it after the message was accepted: a resend, a recovery.
+    pub const BY_HAND: Self = Self(2);
+    /// It goes to a URL that the message brought along: what comes back says nothing about the endpoint's own.
+    pub const ELSEWHERE: Self = Self(4);
+
+    /// Whether it has all of `marks`.
+    pub const fn has(self, marks: Self) -> bool {
+        self.0 & marks.0 == marks.0
+    }
+
+    /// These and `marks`, if `given`.
+    #[must_use]
+    pub const fn with(self, marks: Self, given: bool) -> Self {
+        if given { Self(self.0 | marks.0) } else { self }
+    }
+}
+
 /// How far a delivery has come: attempts that used up the schedule, and those that did not (the receiver
-/// asked for patience). Two bytes, as the ledger keeps it.
+/// asked for patience); and what is special about it. Two bytes, as the ledger keeps it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// Attempts made that count against the retry policy.
     pub attempts: u8,
     /// Attempts made that do not: each was answered with `Retry-After`.
     pub patience: u8,
+    /// What is special about the delivery.
+    pub marks: Marks,
 }
+
+/// Bits of the patience, and of the marks above them, in the number that is kept.
+const PATIENCE_BITS: u16 = 5;
+const PATIENCE_MASK: u16 = (1 << PATIENCE_BITS) - 1;
+const MARKS_SHIFT: u16 = 8 + PATIENCE_BITS;
+
+// What is counted must fit.
+const _: () = assert!((super::retry::PATIENT_WAITS_MAX as u16) < PATIENCE_MASK);
 
 impl Progress {
     /// As the ledger and the log keep it.
     pub const fn to_u16(self) -> u16 {
-        (self.patience as u16) << 8 | self.attempts as u16
+        let patience =
+            if self.patience as u16 > PATIENCE_MASK { PATIENCE_MASK } else { self.patience as u16 };
+        (self.marks.0 as u16) << MARKS_SHIFT | patience << 8 | self.attempts as u16
     }
 
     /// As it was kept.
     pub const fn from_u16(raw: u16) -> Self {
-        Self { attempts: raw as u8, patience: (raw >> 8) as u8 }
+        Self {
+            attempts: raw as u8,
+            patience: (raw >> 8 & PATIENCE_MASK) as u8,
+            marks: Marks((raw >> MARKS_SHIFT) as u8),
+        }
     }
 
     /// Attempts made in all.
@@ -107,8 +149,11 @@ mod tests {
                 assert_eq!(state.code(), code);
             }
         }
-        let progress = Progress { attempts: 11, patience: 3 };
+        let marks =
+            Marks::NONE.with(Marks::ORDERED, true).with(Marks::ELSEWHERE, true).with(Marks::BY_HAND, false);
+        let progress = Progress { attempts: 11, patience: 3, marks };
         assert_eq!(Progress::from_u16(progress.to_u16()), progress);
+        assert!(marks.has(Marks::ORDERED) && marks.has(Marks::ELSEWHERE) && !marks.has(Marks::BY_HAND));
         assert_eq!(progress.made(), 14);
     }
 }

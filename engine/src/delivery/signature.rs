@@ -17,6 +17,7 @@ use super::secret::SigningSecret;
 const SIGNATURE_TEXT_BYTES: usize = 3 + 44;
 
 /// Prepared keys, newest first.
+#[derive(Clone)]
 pub(super) struct Signer {
     keys: Box<[hmac::Key]>,
 }

@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue, Uri};
 use super::checked_url::{CheckedUrl, UrlError};
 use super::headers::{HeaderError, parse_headers};
 use super::host::HostKey;
-use super::secret::SigningSecret;
+use super::secret::{SecretError, SigningSecret};
 use super::signature::Signer;
 
 const USER_AGENT_VALUE: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
@@ -99,6 +99,9 @@ pub enum TargetError {
         /// `token`, `user` or `password`.
         part: &'static str,
     },
+    /// The secret for a URL that a message brought along.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// Authorization given as setting and as custom header.
     #[error("authorization is given as setting and again as custom header")]
     AuthorizationTwice,
@@ -135,15 +138,35 @@ impl Target {
         }
         // Needed for HTTP/2 only, and made anew for each request there: what is kept, every idle endpoint pays for.
         url.as_str().parse::<Uri>().map_err(|e| UrlError::Unreadable { reason: e.to_string() })?;
-        let (path, authority) = (url.path_and_query().as_str(), url.host().authority());
         Ok(Self {
-            http1_start: format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes().into(),
+            http1_start: http1_start(&url),
             lines: lines(&headers(&spec)?),
             url,
             signer: Signer::new(spec.secrets),
             timeout_total: spec.timeout_total,
             success: spec.success,
             response_body_bytes_max: spec.response_body_bytes_max,
+        })
+    }
+
+    /// The same at another URL, signed with another secret if one is given.
+    ///
+    /// # Errors
+    /// If the URL or the secret cannot be used.
+    pub fn at_url(&self, url: &str, secret: Option<&str>) -> Result<Self, TargetError> {
+        let url = CheckedUrl::parse(url)?;
+        let signer = match secret {
+            Some(secret) => Signer::new(&[SigningSecret::parse(secret)?]),
+            None => self.signer.clone(),
+        };
+        Ok(Self {
+            http1_start: http1_start(&url),
+            lines: self.lines.clone(),
+            url,
+            signer,
+            timeout_total: self.timeout_total,
+            success: self.success,
+            response_body_bytes_max: self.response_body_bytes_max,
         })
     }
 
@@ -193,6 +216,12 @@ impl std::fmt::Debug for Target {
         // No headers and no keys: they hold the customer's secrets.
         f.debug_struct("Target").field("url", &self.url.as_str()).finish_non_exhaustive()
     }
+}
+
+/// Request line and `host` of HTTP/1.1 (RFC 9112 sections 3 and 3.2).
+fn http1_start(url: &CheckedUrl) -> Box<[u8]> {
+    let (path, authority) = (url.path_and_query().as_str(), url.host().authority());
+    format!("POST {path} HTTP/1.1\r\nhost: {authority}\r\n").into_bytes().into()
 }
 
 /// The headers that do not differ from message to message.

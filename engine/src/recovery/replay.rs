@@ -10,7 +10,7 @@ use posthaste_storage::record::{Carried, Message, Record};
 use posthaste_storage::{EntryId, Position};
 
 use super::{FreshMessage, RecoveryError};
-use crate::core::delivery::DeliveryState;
+use crate::core::delivery::{DeliveryState, Marks};
 use crate::core::tick::Tick;
 
 /// Messages whose deliveries only the log remembers, found by either name.
@@ -25,8 +25,14 @@ impl Fresh {
         if endpoints.is_empty() {
             return;
         }
-        let due = message.extras.unpack().due_ms.map_or(Tick::ZERO, Tick::from_ms);
-        let fresh = FreshMessage { id: message.id, application: message.application, endpoints, due };
+        let extras = message.extras.unpack();
+        let fresh = FreshMessage {
+            id: message.id,
+            application: message.application,
+            endpoints,
+            due: extras.due_ms.map_or(Tick::ZERO, Tick::from_ms),
+            marks: Marks::NONE.with(Marks::ELSEWHERE, extras.url.is_some()),
+        };
         self.positions.insert(message.id, at);
         self.by_position.insert(at, fresh);
     }

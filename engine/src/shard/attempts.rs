@@ -19,7 +19,8 @@ use posthaste_storage::{Position, record::Record};
 use tokio::sync::Notify;
 use tokio::task::{spawn_blocking, spawn_local};
 
-use crate::clock::unix_secs;
+use super::own_urls::OwnUrls;
+use crate::clock::{Clock, unix_secs};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
@@ -70,6 +71,8 @@ impl Finish {
 /// What the tasks share.
 struct Shared {
     sender: Sender,
+    own_urls: OwnUrls,
+    clock: Clock,
     reader: LogReader,
     finish: Rc<Finish>,
     /// Those who wait for an order, the last one done at the end.
@@ -87,8 +90,14 @@ struct Maker {
 pub(super) struct Attempts(Rc<Shared>);
 
 impl Attempts {
-    pub(super) fn new(sender: Sender, reader: LogReader, finish: Rc<Finish>) -> Self {
-        Self(Rc::new(Shared { sender, reader, finish, waiting: RefCell::default() }))
+    pub(super) fn new(
+        sender: Sender,
+        own_urls: OwnUrls,
+        clock: Clock,
+        reader: LogReader,
+        finish: Rc<Finish>,
+    ) -> Self {
+        Self(Rc::new(Shared { sender, own_urls, clock, reader, finish, waiting: RefCell::default() }))
     }
 
     /// Makes an attempt; its end is left in `Finish`. Must be called inside a `LocalSet`.
@@ -144,8 +153,30 @@ async fn attempt(shared: &Shared, order: Order) -> Report {
             Err((outcome, why)) => return Report::unsent(outcome, why),
         },
     };
+    match &message.url {
+        None => send(shared, &order.target, &message).await,
+        // Boxed for the same reason.
+        Some(own) => Box::pin(send_elsewhere(shared, &order.target, &message, own)).await,
+    }
+}
+
+async fn send(shared: &Shared, target: &Target, message: &Message) -> Report {
     let head = MessageHead { id: message.id, content_type: message.content_type.as_deref() };
-    shared.sender.attempt(&order.target, head, message.payload.clone(), unix_secs()).await
+    shared.sender.attempt(target, head, message.payload.clone(), unix_secs()).await
+}
+
+/// To the URL that the message brought along, with everything else as the endpoint has it.
+async fn send_elsewhere(shared: &Shared, target: &Target, message: &Message, own: &OwnUrl) -> Report {
+    let target = match target.at_url(&own.url, own.secret.as_deref()) {
+        Ok(target) => target,
+        Err(why) => return Report::unsent(Outcome::RequestInvalid, why.to_string()),
+    };
+    let Some(admitted) = shared.own_urls.admit(&own.url, shared.clock.now()) else {
+        return Report::unsent(Outcome::UrlLockedOut, "the URL that the message brought along is locked out");
+    };
+    let report = send(shared, &target, message).await;
+    shared.own_urls.learn(&own.url, shared.clock.now(), admitted, report.outcome);
+    report
 }
 
 /// The message as it stands in the log. An error says in words why it cannot be delivered, and whether it ever can:

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod inbox;
+mod own_urls;
 mod places;
 mod thread;
 

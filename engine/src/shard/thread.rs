@@ -15,6 +15,7 @@ use posthaste_storage::log::LogReader;
 use tokio::task::LocalSet;
 
 use super::attempts::{Attempts, Finish, Finished, Order};
+use super::own_urls::OwnUrls;
 use super::{Shards, ToShard};
 use crate::clock::Clock;
 use crate::core::health::HealthChange;
@@ -82,7 +83,13 @@ impl Running {
         let core = Shard::new(shard.settings.clone(), shard.clock.now());
         let finish = Rc::<Finish>::default();
         Self {
-            attempts: Attempts::new(sender, shard.reader.clone(), finish.clone()),
+            attempts: Attempts::new(
+                sender,
+                OwnUrls::new(shard.settings.url_lockout.clone()),
+                shard.clock,
+                shard.reader.clone(),
+                finish.clone(),
+            ),
             shard,
             core,
             targets: HashMap::default(),

@@ -10,7 +10,7 @@ use posthaste_storage::ledger::{Standing, Update};
 use super::carry::StagedCarry;
 use super::stage::{StagedCancel, StagedChange, StagedEvent, StagedPublish, Stored};
 use super::{Block, Event, Writer};
-use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Home, Incoming, Parked, Settled};
@@ -18,6 +18,7 @@ use crate::core::tick::Tick;
 use crate::delivery::Ended as Report;
 use crate::keeper::LedgerUpdate;
 use crate::message::Message;
+use crate::publish::Extras;
 use crate::shard::ShardBatches;
 
 impl Writer {
@@ -57,6 +58,7 @@ impl Writer {
         let home = Home::Log(self.state.fresh.push(at, message.endpoints.len() as u32));
         let extras = message.extras.as_deref();
         let url = extras.and_then(|extras| extras.url.clone());
+        let marks = marks(extras);
         let due = extras.and_then(|extras| extras.due_ms).map_or(Tick::ZERO, Tick::from_ms);
         let body = Message::new(id, message.content_type.as_deref(), &message.payload, url);
         for endpoint in message.endpoints {
@@ -65,7 +67,7 @@ impl Writer {
                 key,
                 application: message.application,
                 message_at: at,
-                progress: Progress::default(),
+                progress: Progress { marks, ..Progress::default() },
                 due,
                 home,
                 body: Some(body.clone()),
@@ -182,6 +184,12 @@ impl Writer {
             self.state.fresh.count_down(place);
         }
     }
+}
+
+/// What is special about the deliveries of a message.
+fn marks(extras: Option<&Extras>) -> Marks {
+    let Some(extras) = extras else { return Marks::NONE };
+    Marks::NONE.with(Marks::ELSEWHERE, extras.url.is_some())
 }
 
 fn update(key: DeliveryKey, at: Position, to: Standing) -> Update {

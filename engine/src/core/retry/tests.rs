@@ -20,7 +20,7 @@ fn asks_for(wait: Duration) -> Outcome {
 }
 
 fn progress(attempts: u8, patience: u8) -> Progress {
-    Progress { attempts, patience }
+    Progress { attempts, patience, ..Progress::default() }
 }
 
 fn policy(text: &str) -> RetryPolicy {
@@ -132,10 +132,10 @@ fn a_receiver_that_asks_for_patience_gets_it_and_no_attempt_is_used_up() {
 #[test]
 fn a_receiver_that_asks_for_patience_for_ever_is_given_up() {
     let (progress, took) = walk(&RetryPolicy::default(), key(1), asks_for(secs(1)));
-    assert_eq!(progress, Progress { attempts: 11, patience: PATIENT_WAITS_MAX });
+    assert_eq!(progress, self::progress(11, PATIENT_WAITS_MAX));
     assert!(took > secs(24 * 3_600));
     let (progress, _) = walk(&policy("none"), key(1), asks_for(secs(1)));
-    assert_eq!(progress, Progress { attempts: 1, patience: PATIENT_WAITS_MAX });
+    assert_eq!(progress, self::progress(1, PATIENT_WAITS_MAX));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::slots::Phase;
 use super::{Action, AttemptEnded, Body, DISABLING, Door, ENDPOINT_TOKEN, Gone, Home, PROMPT, Probes, Shard};
-use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::outcome::{Blame, Outcome};
 use crate::core::retry::{self, Next, RetryPolicy};
 use crate::core::tick::Tick;
@@ -13,25 +13,32 @@ impl<B: Body, R> Shard<B, R> {
     pub(super) fn ended(&mut self, token: u32, outcome: Outcome, took: Duration, report: R) {
         let delivery = &self.slots[token];
         debug_assert_eq!(delivery.phase, Phase::InFlight, "an attempt ends once");
-        let (endpoint, counted_prompt) = (delivery.endpoint, delivery.counted_prompt);
+        let (endpoint, counted_prompt) = (delivery.endpoint, delivery.is_counted_prompt());
         let probes = delivery.probes;
         self.in_flight -= 1;
         if !counted_prompt {
             self.in_flight_not_prompt -= 1;
         }
-        self.learn(endpoint, outcome, took, probes);
+        self.land(endpoint, probes);
+        if !self.slots[token].progress.marks.has(Marks::ELSEWHERE) {
+            self.learn(endpoint, outcome, took, probes);
+        }
         self.conclude(token, outcome, took, Some(report));
         self.relist_after_end(endpoint, probes);
     }
 
-    /// Health, window and pause learn from an attempt.
-    fn learn(&mut self, slot: u32, outcome: Outcome, took: Duration, probes: Probes) {
+    /// One attempt fewer is in flight.
+    fn land(&mut self, slot: u32, probes: Probes) {
         let endpoint = &mut self.endpoints[slot as usize];
         endpoint.in_flight -= 1;
-        endpoint.learn_window(outcome, took <= PROMPT);
         let host = &mut self.hosts[endpoint.host as usize];
         host.in_flight -= 1;
         host.probes -= u32::from(probes.any());
+    }
+
+    /// Health, window and pause learn from an attempt.
+    fn learn(&mut self, slot: u32, outcome: Outcome, took: Duration, probes: Probes) {
+        self.endpoints[slot as usize].learn_window(outcome, took <= PROMPT);
         match outcome {
             Outcome::RetryAfter { wait, .. } => self.pause(slot, wait),
             Outcome::Gone => self.pause(slot, DISABLING),
@@ -88,7 +95,7 @@ impl<B: Body, R> Shard<B, R> {
         let (progress, next) = retry_of(&endpoint.settings.retry, key, delivery.progress, outcome, self.now);
         let (state, next) = match (next, endpoint.gone) {
             _ if outcome.is_success() => (DeliveryState::Delivered, None),
-            _ if delivery.taken_back => (DeliveryState::Cancelled, None),
+            _ if delivery.is_taken_back() => (DeliveryState::Cancelled, None),
             (_, Some(Gone::Ended(state))) => (state, None),
             (Some(at), _) => (DeliveryState::Pending, Some(at)),
             (None, _) => (DeliveryState::Exhausted, None),
@@ -109,7 +116,7 @@ impl<B: Body, R> Shard<B, R> {
             forgotten,
             report,
         }));
-        if outcome == Outcome::Gone && endpoint.gone.is_none() {
+        if outcome == Outcome::Gone && endpoint.gone.is_none() && !progress.marks.has(Marks::ELSEWHERE) {
             self.actions.push_back(Action::Disable(endpoint.settings.id));
         }
         match next {

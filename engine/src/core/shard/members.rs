@@ -76,7 +76,7 @@ impl<B: Body, R> Shard<B, R> {
 
     pub(super) fn cancel(&mut self, message: MessageId) {
         for token in self.slots.of_message(message) {
-            self.slots[token].taken_back = true;
+            self.slots[token].take_back();
             self.part_with(token, Gone::Ended(DeliveryState::Cancelled));
         }
     }

@@ -48,13 +48,16 @@ pub(super) struct Delivery<B> {
     pub(super) revision: u32,
     pub(super) progress: Progress,
     pub(super) phase: Phase,
-    in_ledger: bool,
     pub(super) probes: Probes,
-    /// Its message was taken back while the attempt was in flight.
-    pub(super) taken_back: bool,
-    /// Whether the attempt in flight was counted as one of a prompt endpoint.
-    pub(super) counted_prompt: bool,
+    flags: u8,
 }
+
+/// The ledger remembers it.
+const IN_LEDGER: u8 = 1;
+/// Its message was taken back while the attempt was in flight.
+const TAKEN_BACK: u8 = 2;
+/// The attempt in flight was counted as one of a prompt endpoint.
+const COUNTED_PROMPT: u8 = 4;
 
 // Millions of these are held; a field more is megabytes more.
 const _: () = assert!(size_of::<Delivery<Box<u8>>>() <= 56);
@@ -72,10 +75,8 @@ impl<B> Delivery<B> {
             revision: 0,
             progress: incoming.progress,
             phase,
-            in_ledger: false,
             probes: Probes::default(),
-            taken_back: false,
-            counted_prompt: false,
+            flags: 0,
         };
         delivery.set_home(incoming.home);
         delivery
@@ -85,15 +86,33 @@ impl<B> Delivery<B> {
         DeliveryKey { message: MessageId(self.message), endpoint: endpoint.settings.id }
     }
 
+    /// Its message was taken back while the attempt was in flight.
+    pub(super) fn is_taken_back(&self) -> bool {
+        self.flags & TAKEN_BACK != 0
+    }
+
+    pub(super) fn take_back(&mut self) {
+        self.flags |= TAKEN_BACK;
+    }
+
+    /// Whether the attempt in flight was counted as one of a prompt endpoint.
+    pub(super) fn is_counted_prompt(&self) -> bool {
+        self.flags & COUNTED_PROMPT != 0
+    }
+
+    pub(super) fn count_prompt(&mut self, prompt: bool) {
+        self.flags = if prompt { self.flags | COUNTED_PROMPT } else { self.flags & !COUNTED_PROMPT };
+    }
+
     pub(super) fn home(&self) -> Home {
-        if self.in_ledger { Home::Ledger } else { Home::Log(self.log_place) }
+        if self.flags & IN_LEDGER != 0 { Home::Ledger } else { Home::Log(self.log_place) }
     }
 
     pub(super) fn set_home(&mut self, home: Home) {
         match home {
-            Home::Ledger => self.in_ledger = true,
+            Home::Ledger => self.flags |= IN_LEDGER,
             Home::Log(place) => {
-                self.in_ledger = false;
+                self.flags &= !IN_LEDGER;
                 self.log_place = place;
             }
         }

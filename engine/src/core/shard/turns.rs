@@ -6,6 +6,7 @@ use super::slots::Phase;
 use super::{
     APPLICATION_TOKEN, Action, Body, ENDPOINT_TOKEN, EXPIRED_PER_TURN, PROBE_ELSEWHERE, Probes, Shard, Start,
 };
+use crate::core::delivery::Marks;
 use crate::core::health::{Admit, HealthCell};
 use crate::core::outcome::Outcome;
 
@@ -156,6 +157,10 @@ impl<B: Body, R> Shard<B, R> {
 
     /// Both doors must be open.
     fn ask_health(&mut self, slot: u32, token: u32) {
+        if self.slots[token].progress.marks.has(Marks::ELSEWHERE) {
+            // It does not go to these doors.
+            return self.ask_pace(slot, token);
+        }
         let now = self.now;
         let endpoint = &mut self.endpoints[slot as usize];
         let (url, host) = (&endpoint.settings.url_health, &endpoint.settings.host_health);
@@ -189,7 +194,8 @@ impl<B: Body, R> Shard<B, R> {
         if !wait.is_zero() {
             self.pause(slot, wait);
         } else if self.is_in_pace(slot) {
-            let probes = self.pass_doors(slot);
+            let elsewhere = self.slots[token].progress.marks.has(Marks::ELSEWHERE);
+            let probes = if elsewhere { Probes::default() } else { self.pass_doors(slot) };
             self.start(slot, token, probes);
         }
     }
@@ -229,7 +235,7 @@ impl<B: Body, R> Shard<B, R> {
         let delivery = &mut self.slots[token];
         delivery.phase = Phase::InFlight;
         delivery.probes = probes;
-        delivery.counted_prompt = endpoint.prompt;
+        delivery.count_prompt(endpoint.prompt);
         if !endpoint.prompt {
             self.in_flight_not_prompt += 1;
         }

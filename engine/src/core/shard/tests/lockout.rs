@@ -35,7 +35,7 @@ fn a_refused_attempt_counts_and_is_recorded_as_failed() {
     let attempts: Vec<_> = world.ended.iter().map(|ended| (ended.number, ended.outcome)).collect();
     let locked_out = Outcome::UrlLockedOut;
     assert_eq!(attempts, [(1, Outcome::BadStatus { status: 500 }), (2, locked_out), (3, locked_out)]);
-    assert_eq!(world.ended[2].progress, Progress { attempts: 3, patience: 0 });
+    assert_eq!(world.ended[2].progress, Progress { attempts: 3, patience: 0, ..Progress::default() });
 }
 
 #[test]
