@@ -21,6 +21,7 @@ use crate::core::retry::RetryPolicy;
 use crate::core::shard::{EndpointSettings, Gone};
 use crate::delivery::{Authorization, CheckedUrl, SigningSecret, SuccessRule, Target, TargetSpec};
 use crate::shard::{Shards, ToShard};
+use crate::writer::ANSWER_BYTES_MAX;
 
 /// See the head of this file.
 pub(crate) struct Directory {
@@ -196,7 +197,9 @@ fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
             catalog::SuccessRule::Any2xx => SuccessRule::Any2xx,
             catalog::SuccessRule::Only200 => SuccessRule::Only200,
         },
-        response_body_bytes_max: None,
+        // What others of the chain wait for, or who follows the outcomes, is kept as a whole.
+        response_body_bytes_max: (endpoint.chain.is_some() || endpoint.tell_response)
+            .then_some(ANSWER_BYTES_MAX),
     })
     .map_err(|error| Arc::from(error.to_string()))
 }

@@ -275,11 +275,11 @@ impl Parts {
         let mut state = State::default();
         let low_water = fresh.keys().next().copied().unwrap_or(end);
         self.metrics.pending.inc_by(in_ledger as i64);
-        recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);
         let (batches_in, batches) = crossbeam_channel::bounded(keeper::BATCHES_MAX);
         let progress = Arc::new(KeeperProgress::default());
-        let keeper = Keeper {
+        let mut keeper = Keeper {
             ledger,
+            reader: reader.clone(),
             batches,
             shards: self.shards.clone(),
             writer: self.writer.clone(),
@@ -290,6 +290,8 @@ impl Parts {
             end,
             failed: false,
         };
+        keeper.hand_out_ordered().context("the ledger")?;
+        recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);
         let folder = config.data.folder.clone();
         let writer = Writer {
             log,

@@ -5,19 +5,25 @@
 //! shards. Loading and applying happen in one thread, so a retry that a shard forgets at the edge of the
 //! horizon is either still to be loaded or handed back at once, never lost between the two.
 //!
+//! Deliveries that must not pass others are filed as due at once, so that a start hands them out before anything else;
+//! what the ledger does not say of them (their lane, when they are due) is looked up in the log.
+//!
 //! Invariant: the shards are told a horizon only after everything due before it was handed to them.
 
 use std::collections::HashMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Standing, Update};
+use posthaste_storage::log::{LogReader, ReadError};
+use posthaste_storage::record::{Record, event_hash};
 use posthaste_storage::{EntryId, Position};
 
 use crate::clock::Clock;
-use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::shard::{Home, Incoming, Settled};
 use crate::core::tick::Tick;
@@ -37,6 +43,9 @@ pub(crate) const CARRY_MARGIN: Duration = Duration::from_secs(120);
 const CARRIED_MAX: usize = 100_000;
 /// Deliveries loaded at once.
 const LOAD_MAX: usize = 16_384;
+
+/// The due time under which the ledger keeps deliveries that must not pass others.
+pub(crate) const DUE_MS_ORDERED: u64 = 0;
 
 /// What the writer tells the keeper after a sync.
 #[derive(Debug)]
@@ -58,8 +67,19 @@ pub(crate) struct LedgerBatch {
 pub(crate) struct LedgerUpdate {
     /// The change.
     pub update: Update,
-    /// Whether a shard held the delivery. One that the keeper itself ended was perhaps held by nobody.
-    pub held: bool,
+    /// In whose hands it was.
+    pub hold: Hold,
+}
+
+/// In whose hands a delivery was when it changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// A shard held it.
+    Shard,
+    /// Perhaps nobody: the keeper itself ended it, or it was carried forward.
+    Nobody,
+    /// Whoever it was: a shard holds it from now on, because it is to be attempted out of turn.
+    OutOfTurn,
 }
 
 /// What the last survey found, for the writer to read.
@@ -84,6 +104,7 @@ impl KeeperProgress {
 /// See the head of this file.
 pub(crate) struct Keeper {
     pub(crate) ledger: Ledger,
+    pub(crate) reader: LogReader,
     pub(crate) batches: Receiver<LedgerBatch>,
     pub(crate) shards: Arc<Shards>,
     pub(crate) writer: WriterHandle,
@@ -146,9 +167,10 @@ impl Keeper {
     }
 
     /// Returns the delivery when a shard must hold it.
-    fn update(&mut self, LedgerUpdate { update, held }: LedgerUpdate, now_ms: u64) -> Option<Pending> {
+    fn update(&mut self, LedgerUpdate { update, hold }: LedgerUpdate, now_ms: u64) -> Option<Pending> {
         match update.to {
-            _ if held => self.ledger.apply(update, now_ms),
+            _ if hold == Hold::Shard => self.ledger.apply(update, now_ms),
+            _ if hold == Hold::OutOfTurn => self.ledger.apply_unheld(update, now_ms),
             // Carried forward, but so slowly that a shard has it by now. That one knows the old place of the
             // message, which therefore counts.
             Standing::Pending { due_ms, .. } if due_ms < self.ledger.loaded_until() => None,
@@ -229,6 +251,31 @@ impl Keeper {
         Ok(())
     }
 
+    /// Hands out what must not pass others, before anything else is: at the start.
+    pub(crate) fn hand_out_ordered(&mut self) -> Result<(), LedgerError> {
+        loop {
+            let loaded = self.ledger.load(DUE_MS_ORDERED + 1, LOAD_MAX)?;
+            if loaded.is_empty() {
+                return Ok(());
+            }
+            self.hand_out(loaded);
+        }
+    }
+
+    fn incoming<B>(&self, pending: &Pending) -> Incoming<B> {
+        if !Progress::from_u16(pending.attempts).marks.has(Marks::ORDERED) {
+            return incoming(pending, 0, Tick::from_ms(pending.due_ms));
+        }
+        let (lane, due) = match order_of(&self.reader, pending) {
+            Ok(found) => found.unwrap_or((0, Tick::ZERO)),
+            Err(error) => {
+                tracing::error!(%error, message = %pending.message, "what it must not pass is not known");
+                (0, Tick::ZERO)
+            }
+        };
+        incoming(pending, lane, due)
+    }
+
     /// Gives pending deliveries to the shards that make them. One whose endpoint is not there any more ends.
     fn hand_out(&self, pending: Vec<Pending>) {
         if pending.is_empty() {
@@ -237,7 +284,7 @@ impl Keeper {
         let mut batches = self.shards.batches();
         let mut orphans = Vec::new();
         for pending in pending {
-            if !batches.deliver(&self.shards, incoming(&pending)) {
+            if !batches.deliver(&self.shards, self.incoming(&pending)) {
                 orphans.push(cancelled(&pending));
             }
         }
@@ -252,14 +299,39 @@ fn key(pending: &Pending) -> DeliveryKey {
     DeliveryKey { message: MessageId(pending.message), endpoint: EndpointId::from_u64(pending.endpoint) }
 }
 
-fn incoming<B>(pending: &Pending) -> Incoming<B> {
+/// What the log says of a delivery that must not pass others: its lane, and when it is due.
+fn order_of(reader: &LogReader, pending: &Pending) -> Result<Option<(u64, Tick)>, ReadError> {
+    let Some(owned) = reader.record_at(pending.message_at)? else { return Ok(None) };
+    let Some(message) = owned.record().message().copied() else { return Ok(None) };
+    let extras = message.extras.unpack();
+    let mut due_ms = extras.due_ms.unwrap_or(0);
+    reader.attempts_of(pending.message, |_, record| {
+        if let Record::Attempt(attempt) = record
+            && attempt.endpoint == pending.endpoint
+        {
+            due_ms = attempt.next_attempt_ms;
+        }
+        ControlFlow::Continue(())
+    })?;
+    let lane = lane(ApplicationId::from_u64(pending.application), extras.ordering_key);
+    Ok(Some((lane, Tick::from_ms(due_ms))))
+}
+
+/// Deliveries of one application with the same ordering key are in one lane; without a key in none.
+pub(crate) fn lane(application: ApplicationId, ordering_key: Option<&str>) -> u64 {
+    ordering_key.map_or(0, |key| event_hash(application.as_u64(), key).max(1))
+}
+
+fn incoming<B>(pending: &Pending, lane: u64, due: Tick) -> Incoming<B> {
     Incoming {
         key: key(pending),
         application: ApplicationId::from_u64(pending.application),
         message_at: pending.message_at,
         progress: Progress::from_u16(pending.attempts),
-        due: Tick::from_ms(pending.due_ms),
+        due,
+        lane,
         home: Home::Ledger,
+        replaces: false,
         body: None,
     }
 }

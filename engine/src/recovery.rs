@@ -80,6 +80,10 @@ pub(crate) struct FreshMessage {
     /// Not sent before.
     pub(crate) due: Tick,
     pub(crate) marks: Marks,
+    /// See [`Incoming::lane`].
+    pub(crate) lane: u64,
+    /// Those of its endpoints that begin a chain.
+    pub(crate) chained: Vec<u64>,
 }
 
 /// Why the process cannot start from what is on disk.
@@ -209,13 +213,16 @@ pub(crate) fn hand_out_fresh(
         let place = state.recovered(at, message.endpoints.len() as u32);
         metrics.pending.inc_by(message.endpoints.len() as i64);
         for endpoint in message.endpoints {
+            let marks = message.marks.with(Marks::CHAINED, message.chained.contains(&endpoint));
             let incoming = Incoming {
                 key: DeliveryKey { message: MessageId(message.id), endpoint: EndpointId::from_u64(endpoint) },
                 application: ApplicationId::from_u64(message.application),
                 message_at: at,
-                progress: Progress { marks: message.marks, ..Progress::default() },
+                progress: Progress { marks, ..Progress::default() },
                 due: message.due,
+                lane: message.lane,
                 home: Home::Log(place),
+                replaces: false,
                 body: None,
             };
             state.hand_out(&mut batches, shards, incoming);

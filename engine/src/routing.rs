@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 use crate::core::ids::EndpointId;
 use chains::Chains;
 pub use chains::Routed;
+pub(crate) use chains::next_in_chain;
 use index::{Index, Vacant};
 use list::EndpointList;
 

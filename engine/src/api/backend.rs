@@ -29,6 +29,32 @@ pub trait Messages: Send + Sync {
         application: ApplicationId,
         message: MessageId,
     ) -> BoxFuture<'_, Result<bool, CommitError>>;
+
+    /// Makes these deliveries now, whatever became of them before. Returns how many there were: a message may be
+    /// gone.
+    fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>>;
+}
+
+/// A delivery that is wanted again, or for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// Whose message it is.
+    pub application: ApplicationId,
+    /// Which message.
+    pub message: MessageId,
+    /// Where to.
+    pub endpoint: EndpointId,
+}
+
+/// Why deliveries are not made again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AgainError {
+    /// What became of them cannot be read.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// They did not become durable.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
 }
 
 /// Knows how endpoints are doing.

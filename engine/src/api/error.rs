@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::backend::HistoryError;
+use super::backend::{AgainError, HistoryError};
 use crate::catalog::{CatalogError, CommitError, FieldError};
 use crate::publish::PublishError;
 
@@ -28,6 +28,10 @@ impl ApiError {
             code: "not_found",
             detail: format!("There is no such {what}"),
         }
+    }
+
+    pub(super) fn conflict(detail: impl Into<String>) -> Self {
+        Self::Plain { status: StatusCode::CONFLICT, code: "conflict", detail: detail.into() }
     }
 
     pub(super) fn body_too_large() -> Self {
@@ -125,6 +129,15 @@ impl From<PublishError> for ApiError {
             return Self::body(answer.field, error.to_string());
         }
         Self::Plain { status, code: answer.code, detail: error.to_string() }
+    }
+}
+
+impl From<AgainError> for ApiError {
+    fn from(error: AgainError) -> Self {
+        match error {
+            AgainError::History(error) => error.into(),
+            AgainError::Commit(error) => error.into(),
+        }
     }
 }
 

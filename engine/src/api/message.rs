@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 
 use super::Api;
 use super::application;
-use super::backend::{MessageQuery, MessageStatus, StoredDelivery, StoredMessage};
+use super::backend::{Again, MessageQuery, MessageStatus, StoredDelivery, StoredMessage};
 use super::endpoint_fields::EndpointOut;
 use super::error::ApiError;
-use super::extract::{Body, Named, TheApplication};
+use super::extract::{Body, Named, TheApplication, TheEndpoint};
 use super::fields::Fields;
 use super::paging::{ListOut, Paging};
 use super::payload::{Shown, hidden, show};
@@ -226,6 +226,28 @@ pub(super) async fn cancel(
     api.messages.cancel(application.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+/// Delivers a message to an endpoint again, now, whatever became of it; or for the first time.
+pub(super) async fn resend(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    TheEndpoint(endpoint): TheEndpoint,
+    named: Named,
+) -> Result<(StatusCode, Json<EmptyOut>), ApiError> {
+    let message = message_id(&api, &application, named.text("msg_id")).await?;
+    if endpoint.is_disabled() {
+        return Err(ApiError::conflict("The endpoint is disabled; enable it first"));
+    }
+    let again = Again { application: application.id, message, endpoint: endpoint.id };
+    match api.messages.deliver_again(vec![again]).await? {
+        0 => Err(ApiError::not_found("message")),
+        _ => Ok((StatusCode::ACCEPTED, Json(EmptyOut {}))),
+    }
+}
+
+/// `{}`
+#[derive(Debug, Serialize)]
+pub(super) struct EmptyOut {}
 
 /// The message that a path names by its id or event id.
 pub(super) async fn message_id(

@@ -14,6 +14,7 @@
 //! | `/app/{app}/msg`, `.../{msg}` | list, publish, read; delete cancels what is pending (ours) |
 //! | `/app/{app}/msg/batch` | publish many at once (ours) |
 //! | `/app/{app}/msg/{msg}/endpoint` | where its deliveries stand |
+//! | `/app/{app}/msg/{msg}/endpoint/{endpoint}/resend` | deliver it again, now |
 //! | `/app/{app}/msg/{msg}/attempt/{attempt}` | read |
 //! | `/app/{app}/attempt/msg/{msg}`, `/app/{app}/attempt/endpoint/{endpoint}` | list |
 //! | `/health`, `/health/ping` | 204; no token needed |
@@ -23,7 +24,7 @@
 //! - A request body is bounded before it is read.
 //! - Without a valid token nothing is read or changed, if there are tokens at all.
 //!
-//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics, resend, recover, send-example.
+//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics, recover, send-example.
 
 mod application;
 mod attempt;
@@ -58,8 +59,8 @@ use axum::routing::{get, post};
 
 pub use auth::Tokens;
 pub use backend::{
-    AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage, HistoryResult, MessageQuery,
-    MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
+    Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
+    HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
 };
 pub use batch::BATCH_MESSAGES_MAX;
 
@@ -135,6 +136,7 @@ fn message_paths() -> Router<Arc<Api>> {
         .route("/app/{app_id}/msg", get(message::list).post(message::create))
         .route("/app/{app_id}/msg/{msg_id}", get(message::read).delete(message::cancel))
         .route("/app/{app_id}/msg/{msg_id}/endpoint", get(message::deliveries))
+        .route("/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend", post(message::resend))
         .route("/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}", get(attempt::read))
         .route("/app/{app_id}/attempt/msg/{msg_id}", get(attempt::list_by_message))
         .route("/app/{app_id}/attempt/endpoint/{endpoint_id}", get(attempt::list_by_endpoint))

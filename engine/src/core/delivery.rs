@@ -82,6 +82,8 @@ impl Marks {
     pub const BY_HAND: Self = Self(2);
     /// It goes to a URL that the message brought along: what comes back says nothing about the endpoint's own.
     pub const ELSEWHERE: Self = Self(4);
+    /// Its endpoint stands in a chain, and others may follow.
+    pub const CHAINED: Self = Self(8);
 
     /// Whether it has all of `marks`.
     pub const fn has(self, marks: Self) -> bool {
@@ -107,27 +109,33 @@ pub struct Progress {
     pub marks: Marks,
 }
 
-/// Bits of the patience, and of the marks above them, in the number that is kept.
-const PATIENCE_BITS: u16 = 5;
-const PATIENCE_MASK: u16 = (1 << PATIENCE_BITS) - 1;
-const MARKS_SHIFT: u16 = 8 + PATIENCE_BITS;
+// In the number that is kept: 7 bits of attempts, 5 of patience, 4 of marks.
+const ATTEMPTS_MASK: u16 = (1 << 7) - 1;
+const PATIENCE_SHIFT: u16 = 7;
+const PATIENCE_MASK: u16 = (1 << 5) - 1;
+const MARKS_SHIFT: u16 = 12;
 
 // What is counted must fit.
+const _: () = assert!((super::retry::ATTEMPTS_MAX as u16) < ATTEMPTS_MASK);
 const _: () = assert!((super::retry::PATIENT_WAITS_MAX as u16) < PATIENCE_MASK);
+
+const fn at_most(number: u8, max: u16) -> u16 {
+    if number as u16 > max { max } else { number as u16 }
+}
 
 impl Progress {
     /// As the ledger and the log keep it.
     pub const fn to_u16(self) -> u16 {
-        let patience =
-            if self.patience as u16 > PATIENCE_MASK { PATIENCE_MASK } else { self.patience as u16 };
-        (self.marks.0 as u16) << MARKS_SHIFT | patience << 8 | self.attempts as u16
+        (self.marks.0 as u16) << MARKS_SHIFT
+            | at_most(self.patience, PATIENCE_MASK) << PATIENCE_SHIFT
+            | at_most(self.attempts, ATTEMPTS_MASK)
     }
 
     /// As it was kept.
     pub const fn from_u16(raw: u16) -> Self {
         Self {
-            attempts: raw as u8,
-            patience: (raw >> 8 & PATIENCE_MASK) as u8,
+            attempts: (raw & ATTEMPTS_MASK) as u8,
+            patience: (raw >> PATIENCE_SHIFT & PATIENCE_MASK) as u8,
             marks: Marks((raw >> MARKS_SHIFT) as u8),
         }
     }

@@ -6,6 +6,7 @@
 //!
 //! Reading blocks, so each question is answered on a thread for that.
 
+mod again;
 mod stored;
 mod walk;
 
@@ -14,12 +15,12 @@ use std::ops::ControlFlow;
 
 use posthaste_storage::EntryId;
 use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::record::{Record, event_hash};
+use posthaste_storage::record::{Message, Record, event_hash};
 use tokio::sync::oneshot;
 
 use crate::api::{
-    AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage, HistoryResult, MessageQuery,
-    Messages, StoredAttempt, StoredDelivery, StoredMessage,
+    Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
+    HistoryResult, MessageQuery, Messages, StoredAttempt, StoredDelivery, StoredMessage,
 };
 use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
 use crate::core::delivery::DeliveryState;
@@ -27,7 +28,7 @@ use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
-use crate::writer::{Cancel, Job, WriterHandle};
+use crate::writer::{Cancel, ExtraDelivery, Job, WriterHandle};
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
 use walk::Walk;
 
@@ -66,6 +67,30 @@ impl Messages for Publisher {
             self.writer.send(Job::Cancel(Cancel { application, message, reply }));
             answer.await.unwrap_or(Err(CommitError::ShuttingDown)).map(|()| true)
         })
+    }
+
+    fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {
+        Box::pin(async move {
+            let deliveries = self.extra_deliveries(wanted).await?;
+            let count = deliveries.len();
+            if count > 0 {
+                let (reply, answer) = oneshot::channel();
+                self.writer.send(Job::Deliver { deliveries, reply });
+                answer.await.unwrap_or(Err(CommitError::ShuttingDown))?;
+            }
+            Ok(count)
+        })
+    }
+}
+
+impl Publisher {
+    /// What the writer must know of these; those whose messages are gone are left out.
+    async fn extra_deliveries(&self, wanted: Vec<Again>) -> Result<Vec<ExtraDelivery>, HistoryError> {
+        let look_up = move |reader: &LogReader| {
+            let found = wanted.into_iter().map(|again| again::extra_delivery(reader, again));
+            found.filter_map(Result::transpose).collect::<Result<Vec<_>, _>>()
+        };
+        self.history.ask(look_up).await
     }
 }
 
@@ -223,15 +248,21 @@ impl History for LogHistory {
             if found.application != application.as_u64() {
                 return Ok(Vec::new());
             }
-            let mut deliveries: BTreeMap<u64, StoredDelivery> =
-                found.endpoints.iter().map(|endpoint| (endpoint, untried(endpoint))).collect();
-            reader.attempts_of(message.0, |_, record| {
-                advance(&mut deliveries, &record);
-                ControlFlow::Continue(())
-            })?;
-            Ok(deliveries.into_values().collect())
+            deliveries_of(reader, &found)
         })
     }
+}
+
+/// Where the deliveries of a message stand, in the order of endpoint ids.
+fn deliveries_of(reader: &LogReader, message: &Message<'_>) -> Result<Vec<StoredDelivery>, ReadError> {
+    let due_ms = message.extras.unpack().due_ms;
+    let untouched = |endpoint| (endpoint, StoredDelivery { next_attempt_ms: due_ms, ..untried(endpoint) });
+    let mut deliveries: BTreeMap<u64, StoredDelivery> = message.endpoints.iter().map(untouched).collect();
+    reader.attempts_of(message.id, |_, record| {
+        advance(&mut deliveries, &record);
+        ControlFlow::Continue(())
+    })?;
+    Ok(deliveries.into_values().collect())
 }
 
 fn empty_page<T>() -> HistoryPage<T> {
@@ -251,10 +282,16 @@ fn untried(endpoint: u64) -> StoredDelivery {
 fn advance(deliveries: &mut BTreeMap<u64, StoredDelivery>, record: &Record<'_>) {
     match record {
         Record::Attempt(attempt) => {
-            let Some(delivery) = deliveries.get_mut(&attempt.endpoint) else { return };
+            let delivery = deliveries.entry(attempt.endpoint).or_insert_with(|| untried(attempt.endpoint));
             delivery.state = DeliveryState::from_code(attempt.state).unwrap_or(delivery.state);
             delivery.attempts = attempt.number;
             delivery.next_attempt_ms = (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms);
+        }
+        // It waits: for its time, for room, or because somebody wants it sent again.
+        Record::Parked(parked) => {
+            let delivery = deliveries.entry(parked.endpoint).or_insert_with(|| untried(parked.endpoint));
+            delivery.state = DeliveryState::Pending;
+            delivery.next_attempt_ms = (parked.due_ms > 0).then_some(parked.due_ms);
         }
         Record::Settled(settled) if settled.endpoint == 0 => {
             for delivery in deliveries.values_mut().filter(|delivery| !delivery.state.is_final()) {

@@ -10,8 +10,10 @@ use posthaste_storage::record::{Carried, Message, Record};
 use posthaste_storage::{EntryId, Position};
 
 use super::{FreshMessage, RecoveryError};
-use crate::core::delivery::{DeliveryState, Marks};
+use crate::core::delivery::{DeliveryState, Marks, Progress};
+use crate::core::ids::ApplicationId;
 use crate::core::tick::Tick;
+use crate::keeper::{DUE_MS_ORDERED, lane};
 
 /// Messages whose deliveries only the log remembers, found by either name.
 #[derive(Default)]
@@ -31,7 +33,11 @@ impl Fresh {
             application: message.application,
             endpoints,
             due: extras.due_ms.map_or(Tick::ZERO, Tick::from_ms),
-            marks: Marks::NONE.with(Marks::ELSEWHERE, extras.url.is_some()),
+            marks: Marks::NONE
+                .with(Marks::ELSEWHERE, extras.url.is_some())
+                .with(Marks::ORDERED, extras.ordering_key.is_some()),
+            lane: lane(ApplicationId::from_u64(message.application), extras.ordering_key),
+            chained: extras.chains.iter().collect(),
         };
         self.positions.insert(message.id, at);
         self.by_position.insert(at, fresh);
@@ -119,7 +125,10 @@ impl Replay<'_> {
                         application: attempt.application,
                         message_at: attempt.message_at,
                         attempts: attempt.progress,
-                        due_ms: attempt.next_attempt_ms,
+                        due_ms: match Progress::from_u16(attempt.progress).marks.has(Marks::ORDERED) {
+                            true => DUE_MS_ORDERED,
+                            false => attempt.next_attempt_ms,
+                        },
                         forgotten: true,
                     },
                 };

@@ -75,7 +75,6 @@ impl Chains {
 }
 
 /// The endpoint behind this one in its chain.
-#[cfg(test)]
 pub(crate) fn next_in_chain(chains: impl Iterator<Item = u64>, endpoint: EndpointId) -> Option<EndpointId> {
     let mut chains = chains.skip_while(|id| *id != endpoint.as_u64()).skip(1);
     chains.next().filter(|id| *id != SEPARATOR).map(EndpointId::from_u64)

@@ -36,6 +36,13 @@ impl Cancelled {
         }
     }
 
+    /// Somebody wants a delivery of the message again.
+    pub(super) fn remove(&mut self, message: MessageId) {
+        if self.messages.remove(&message) {
+            self.oldest_first.retain(|other| *other != message);
+        }
+    }
+
     pub(super) fn contains(&self, message: MessageId) -> bool {
         self.messages.contains(&message)
     }

@@ -12,7 +12,7 @@ use posthaste_storage::record::{Carried, PendingDelivery, Record};
 
 use super::{Block, Writer};
 use crate::core::ids::MessageId;
-use crate::keeper::{CARRY_MARGIN, LedgerUpdate};
+use crate::keeper::{CARRY_MARGIN, Hold, LedgerUpdate};
 
 /// Messages carried in one block.
 const MESSAGES_MAX: usize = 256;
@@ -108,7 +108,7 @@ impl StagedCarry {
                     forgotten: true,
                 },
             },
-            held: false,
+            hold: Hold::Nobody,
         })
     }
 }

@@ -4,6 +4,7 @@ use crossbeam_channel::{Receiver, Sender};
 use posthaste_storage::ledger::Pending;
 use tokio::sync::oneshot;
 
+use super::extra::{ExtraDelivery, ExtraReply};
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -52,6 +53,13 @@ pub(crate) enum Job {
     Settle(Vec<Settled>),
     /// Store that a message is taken back.
     Cancel(Cancel),
+    /// Make these deliveries of messages accepted before.
+    Deliver {
+        /// Which.
+        deliveries: Vec<ExtraDelivery>,
+        /// Answered after the sync.
+        reply: ExtraReply,
+    },
     /// Write the messages of these deliveries again, so that their segments can be removed. The answer to every
     /// survey, empty if there are none.
     Carry(Vec<Pending>),

@@ -19,7 +19,9 @@
 
 mod cancelled;
 mod carry;
+mod chain;
 mod event_ids;
+mod extra;
 mod fresh;
 mod job;
 mod retention;
@@ -50,7 +52,9 @@ use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
 use crate::shard::{ShardBatches, Shards};
 use cancelled::Cancelled;
+pub(crate) use chain::ANSWER_BYTES_MAX;
 pub(crate) use event_ids::{EventIds, Known};
+pub(crate) use extra::ExtraDelivery;
 use fresh::Fresh;
 use job::PublishReply;
 pub(crate) use job::{Cancel, Event, Job, WriterHandle, queue};
@@ -166,6 +170,8 @@ struct Block {
     changes: Vec<stage::StagedChange>,
     cancels: Vec<stage::StagedCancel>,
     carried: Vec<carry::StagedCarry>,
+    extras: Vec<extra::StagedExtra>,
+    extra_answers: Vec<extra::ExtraAnswer>,
     events: Vec<stage::StagedEvent>,
 }
 
@@ -175,19 +181,25 @@ impl Block {
             && self.changes.is_empty()
             && self.cancels.is_empty()
             && self.carried.is_empty()
+            && self.extras.is_empty()
+            && self.extra_answers.is_empty()
             && self.events.is_empty()
     }
 
     /// Whether it holds reports alone, and not too many of them.
     fn may_wait(&self) -> bool {
-        let waited_for = self.publishes.len() + self.changes.len() + self.cancels.len() + self.carried.len();
+        let waited_for = self.publishes.len()
+            + self.changes.len()
+            + self.cancels.len()
+            + self.carried.len()
+            + self.extra_answers.len();
         waited_for == 0 && (1..REPORTS_MAX).contains(&self.events.len())
     }
 
     fn records(&self) -> usize {
         let published: usize = self.publishes.iter().map(|staged| staged.stored.len()).sum();
         let changes: usize = self.changes.iter().map(|staged| staged.positions.len()).sum();
-        published + changes + self.cancels.len() + self.carried.len() + self.events.len()
+        published + changes + self.cancels.len() + self.carried.len() + self.extras.len() + self.events.len()
     }
 }
 

@@ -69,6 +69,7 @@ impl Writer {
                 settled.into_iter().for_each(|one| self.stage_event(None, Event::Settled(one), block));
             }
             Job::Cancel(cancel) => self.stage_cancel(cancel, block),
+            Job::Deliver { deliveries, reply } => self.stage_extras(deliveries, reply, block),
             Job::Carry(pending) => self.state.carrying = Some(pending.into()),
             Job::Stop => self.state.stopping = true,
         }
@@ -212,8 +213,15 @@ impl Writer {
                 self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
             }
         };
+        let next = match &event {
+            Event::Ended(ended) => self.next_of_chain(ended),
+            Event::Parked(_) | Event::Settled(_) => None,
+        };
         match staged {
-            Ok(at) => block.events.push(StagedEvent { shard, at, event }),
+            Ok(at) => {
+                block.events.push(StagedEvent { shard, at, event });
+                next.into_iter().for_each(|next| self.stage_extra(next, block));
+            }
             Err(error) => tracing::error!(%error, "a report cannot be stored"),
         }
     }
@@ -254,6 +262,7 @@ impl Writer {
         for reply in block.changes.into_iter().filter_map(|staged| staged.reply) {
             let _ = reply.send(Err(change));
         }
+        block.extra_answers.into_iter().for_each(|answer| answer.tell(Err(change)));
         for StagedCancel { cancel, .. } in block.cancels {
             let _ = cancel.reply.send(Err(change));
         }

@@ -16,7 +16,7 @@ use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Home, Incoming, Parked, Settled};
 use crate::core::tick::Tick;
 use crate::delivery::Ended as Report;
-use crate::keeper::LedgerUpdate;
+use crate::keeper::{DUE_MS_ORDERED, Hold, LedgerUpdate, lane};
 use crate::message::Message;
 use crate::publish::Extras;
 use crate::shard::ShardBatches;
@@ -27,10 +27,14 @@ impl Writer {
         for publish in block.publishes {
             self.tell_publish(publish, &mut batches);
         }
+        let extras = block.extras.into_iter().map(|extra| self.tell_extra(extra, &mut batches));
+        let extras: Vec<LedgerUpdate> = extras.collect();
         self.shards.put_batches(batches);
         self.tell_changes(block.changes);
         let cancelled = block.cancels.into_iter().map(|cancel| self.tell_cancel(cancel)).collect::<Vec<_>>();
+        block.extra_answers.into_iter().for_each(|answer| answer.tell(Ok(())));
         let mut updates = self.tell_events(block.events);
+        updates.extend(extras);
         updates.extend(block.carried.into_iter().flat_map(StagedCarry::updates));
         if !updates.is_empty() || !cancelled.is_empty() {
             self.send_to_keeper(updates, cancelled);
@@ -59,17 +63,22 @@ impl Writer {
         let extras = message.extras.as_deref();
         let url = extras.and_then(|extras| extras.url.clone());
         let marks = marks(extras);
+        let key = extras.and_then(|extras| extras.ordering_key.as_deref());
+        let lane = lane(message.application, key);
         let due = extras.and_then(|extras| extras.due_ms).map_or(Tick::ZERO, Tick::from_ms);
         let body = Message::new(id, message.content_type.as_deref(), &message.payload, url);
         for endpoint in message.endpoints {
             let key = DeliveryKey { message: id, endpoint };
+            let chained = extras.is_some_and(|extras| extras.chains.contains(&endpoint.as_u64()));
             let incoming = Incoming {
                 key,
                 application: message.application,
                 message_at: at,
-                progress: Progress { marks, ..Progress::default() },
+                progress: Progress { marks: marks.with(Marks::CHAINED, chained), ..Progress::default() },
                 due,
+                lane,
                 home,
+                replaces: false,
                 body: Some(body.clone()),
             };
             self.state.hand_out(batches, &self.shards, incoming);
@@ -116,7 +125,10 @@ impl Writer {
             };
             // The shard has yet to hear that the message was taken back. It will end the delivery then.
             let update = update.filter(|_| !taken_back);
-            updates.extend(update.map(|update| LedgerUpdate { update, held: shard.is_some() }));
+            updates.extend(update.map(|update| LedgerUpdate {
+                update,
+                hold: if shard.is_some() { Hold::Shard } else { Hold::Nobody },
+            }));
         }
         self.outcomes.publish();
         self.shards.stored(&stored);
@@ -137,7 +149,11 @@ impl Writer {
             application: ended.application.as_u64(),
             message_at: ended.message_at,
             attempts: ended.progress.to_u16(),
-            due_ms: ended.next_attempt.unwrap_or_default().as_ms(),
+            due_ms: if ended.progress.marks.has(Marks::ORDERED) {
+                DUE_MS_ORDERED
+            } else {
+                ended.next_attempt.unwrap_or_default().as_ms()
+            },
             forgotten: ended.forgotten,
         };
         Some(update(ended.key, at, to))
@@ -189,7 +205,9 @@ impl Writer {
 /// What is special about the deliveries of a message.
 fn marks(extras: Option<&Extras>) -> Marks {
     let Some(extras) = extras else { return Marks::NONE };
-    Marks::NONE.with(Marks::ELSEWHERE, extras.url.is_some())
+    Marks::NONE
+        .with(Marks::ELSEWHERE, extras.url.is_some())
+        .with(Marks::ORDERED, extras.ordering_key.is_some())
 }
 
 fn update(key: DeliveryKey, at: Position, to: Standing) -> Update {

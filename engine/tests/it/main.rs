@@ -3,8 +3,8 @@
 //!
 //! | about | files |
 //! |---|---|
-//! | messages coming in | `publish`, `bad_input`, `bad_frames` |
-//! | what becomes of them | `outcomes`, `retries`, `lockout`, `fairness`, `history` |
+//! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
+//! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts` |
@@ -14,6 +14,7 @@
 
 mod bad_frames;
 mod bad_input;
+mod chains;
 mod counterparts;
 mod demo;
 mod derived_folders;
@@ -25,8 +26,10 @@ mod history;
 mod kill;
 mod lockout;
 mod outcomes;
+mod own_url;
 mod publish;
 mod restart;
 mod retries;
+mod schedule;
 mod start;
 mod torn_log;

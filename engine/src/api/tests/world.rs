@@ -12,8 +12,8 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::api::{
-    Api, AttemptQuery, EndpointHealth, Health, History, HistoryPage, HistoryResult, MessageQuery, Messages,
-    StoredAttempt, StoredDelivery, StoredMessage, Tokens, router,
+    Again, AgainError, Api, AttemptQuery, EndpointHealth, Health, History, HistoryPage, HistoryResult,
+    MessageQuery, Messages, StoredAttempt, StoredDelivery, StoredMessage, Tokens, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
@@ -112,6 +112,7 @@ pub(super) struct FakeEngine {
     pub(super) attempts: Mutex<Vec<StoredAttempt>>,
     pub(super) deliveries: Mutex<Vec<StoredDelivery>>,
     pub(super) cancelled: Mutex<Vec<MessageId>>,
+    pub(super) again: Mutex<Vec<Again>>,
     pub(super) refuses_with: Mutex<Option<PublishError>>,
     pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
     published: AtomicU16,
@@ -155,6 +156,19 @@ impl Messages for FakeEngine {
     fn cancel(&self, _: ApplicationId, message: MessageId) -> BoxFuture<'_, Result<bool, CommitError>> {
         self.cancelled.lock().push(message);
         Box::pin(async { Ok(true) })
+    }
+
+    fn deliver_again(&self, mut wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {
+        wanted.retain(|again| self.has(again.message));
+        let count = wanted.len();
+        self.again.lock().extend(wanted);
+        Box::pin(async move { Ok(count) })
+    }
+}
+
+impl FakeEngine {
+    fn has(&self, message: MessageId) -> bool {
+        self.messages.lock().iter().any(|stored| stored.id == message)
     }
 }
 

@@ -100,7 +100,8 @@ impl<B: Body, R> Shard<B, R> {
             (Some(at), _) => (DeliveryState::Pending, Some(at)),
             (None, _) => (DeliveryState::Exhausted, None),
         };
-        let forgotten = next.is_some_and(|at| at > self.horizon || endpoint.gone.is_some());
+        let ordered = progress.marks.has(Marks::ORDERED);
+        let forgotten = next.is_some_and(|at| at > self.horizon && !ordered || endpoint.gone.is_some());
         self.actions.push_back(Action::Ended(AttemptEnded {
             key,
             application: endpoint.settings.application,
@@ -127,6 +128,7 @@ impl<B: Body, R> Shard<B, R> {
                 delivery.phase = Phase::Waiting;
                 delivery.body = None;
                 self.wheel.insert(at, token);
+                self.let_older_pass(token);
             }
             _ => self.drop_slot(token),
         }

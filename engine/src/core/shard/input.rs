@@ -78,8 +78,13 @@ pub struct Incoming<B> {
     pub progress: Progress,
     /// When it may be attempted; in the past means now.
     pub due: Tick,
+    /// Its lane: deliveries of one lane to one endpoint are made one after the other, in the order of their messages;
+    /// 0: none.
+    pub lane: u64,
     /// Who remembers it besides this shard.
     pub home: Home,
+    /// Whether the shard may hold it already, and is to attempt it now.
+    pub replaces: bool,
     /// Its payload, if at hand.
     pub body: Option<B>,
 }

@@ -8,7 +8,7 @@ use super::application::Application;
 use super::endpoint::{Endpoint, Host};
 use super::slots::{Delivery, Phase};
 use super::{Action, Body, EndpointSettings, Gone, Home, MEMBERS_MAX, Parked, Settled, Shard};
-use crate::core::delivery::DeliveryState;
+use crate::core::delivery::{DeliveryState, Marks};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::pace::PaceCell;
 use crate::core::tick::Tick;
@@ -63,9 +63,10 @@ impl<B: Body, R> Shard<B, R> {
 
     pub(super) fn endpoint_gone(&mut self, id: EndpointId, gone: Gone) {
         let Some(slot) = self.endpoint_by_id.remove(&id) else { return };
-        for token in self.slots.of_endpoint(slot) {
-            self.part_with(token, gone);
-        }
+        let mut tokens = self.slots.of_endpoint(slot);
+        // Those that must not pass each other are handed on in their order.
+        tokens.sort_unstable_by_key(|token| self.slots[*token].message());
+        tokens.into_iter().for_each(|token| self.part_with(token, gone));
         let endpoint = &mut self.endpoints[slot as usize];
         endpoint.gone = Some(gone);
         // What its queue names is dead; a last turn frees it.
@@ -82,18 +83,14 @@ impl<B: Body, R> Shard<B, R> {
     }
 
     /// Gives up a delivery that is not in flight. (One in flight is concluded when its attempt ends.)
-    /// The queue or the wheel still names its slot, which is freed when they come to it.
     fn part_with(&mut self, token: u32, gone: Gone) {
         let delivery = &mut self.slots[token];
-        if !matches!(delivery.phase, Phase::Queued | Phase::Waiting) {
+        if !matches!(delivery.phase, Phase::Queued | Phase::Waiting | Phase::Held) {
             return;
         }
         let endpoint = &self.endpoints[delivery.endpoint as usize];
         let (key, application, home) =
             (delivery.key(endpoint), endpoint.settings.application, delivery.home());
-        if delivery.phase == Phase::Queued {
-            self.body_bytes -= delivery.body.take().map_or(0, |body| body.bytes());
-        }
         self.actions.push_back(match gone {
             Gone::Ended(state) => {
                 let (message_at, progress) = (delivery.message_at, delivery.progress);
@@ -104,17 +101,30 @@ impl<B: Body, R> Shard<B, R> {
                 application,
                 message_at: delivery.message_at,
                 progress: delivery.progress,
-                due: delivery.due,
+                due: parked_due(delivery),
                 home,
                 forgotten: true,
             }),
         });
+        self.abandon(token);
+    }
+
+    /// Gives up the slot of a delivery that is not in flight. Where the queue or the wheel still names it, it is freed
+    /// when they come to it.
+    pub(super) fn abandon(&mut self, token: u32) {
+        let delivery = &mut self.slots[token];
+        match delivery.phase {
+            Phase::Held => return self.drop_slot(token),
+            Phase::Queued => self.body_bytes -= delivery.body.take().map_or(0, |body| body.bytes()),
+            _ => {}
+        }
         delivery.phase = Phase::Dead;
+        self.leave_lane(token);
     }
 
     pub(super) fn remember_before(&mut self, position: Position) {
         let at_risk = |slot: &Delivery<B>| {
-            matches!(slot.phase, Phase::Queued | Phase::Waiting)
+            matches!(slot.phase, Phase::Queued | Phase::Waiting | Phase::Held)
                 && slot.message_at < position
                 && slot.home() != Home::Ledger
         };
@@ -126,11 +136,17 @@ impl<B: Body, R> Shard<B, R> {
                 application: endpoint.settings.application,
                 message_at: delivery.message_at,
                 progress: delivery.progress,
-                due: delivery.due,
+                due: parked_due(delivery),
                 home: delivery.home(),
                 forgotten: false,
             }));
             delivery.set_home(Home::Ledger);
         }
     }
+}
+
+/// When the ledger is to hand a delivery out again. One that must not pass others at once: a shard holds all of those,
+/// and learns from the log when each is due.
+fn parked_due<B>(delivery: &Delivery<B>) -> Tick {
+    if delivery.progress.marks.has(Marks::ORDERED) { Tick::ZERO } else { delivery.due }
 }

@@ -23,6 +23,7 @@
 //!
 //! Invariants
 //! - No attempt starts before its delivery is due.
+//! - Messages with the same ordering key reach an endpoint in their order (`lanes`).
 //! - A refused attempt (lockout) is recorded as failed and is never sent.
 //! - While a URL or host is probing, at most one attempt to it is in flight; the others wait.
 //! - Every delivery that goes in comes out: as `Ended` with a final state, as `Settle`, or forgotten to the
@@ -36,6 +37,7 @@ mod application;
 mod endpoint;
 mod ends;
 mod input;
+mod lanes;
 mod members;
 mod slots;
 #[cfg(test)]
@@ -45,6 +47,7 @@ mod turns;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use super::delivery::Marks;
 use super::ids::{ApplicationId, EndpointId, NumberHash};
 use super::tick::Tick;
 use super::wheel::Wheel;
@@ -52,6 +55,7 @@ pub use action::{Action, AttemptEnded, Door, Parked, Settled, Start};
 use application::Application;
 use endpoint::{Endpoint, Host};
 pub use input::{Body, EndpointSettings, Gone, Home, Incoming, Input, ShardSettings};
+use lanes::Lanes;
 use slots::{Delivery, Phase, Slots};
 
 /// Whether an attempt is the probe of its URL, of its host, or of both.
@@ -88,6 +92,7 @@ pub struct Shard<B, R> {
     now: Tick,
     horizon: Tick,
     slots: Slots<B>,
+    lanes: Lanes,
     wheel: Wheel,
     endpoints: Vec<Endpoint>,
     endpoint_by_id: HashMap<EndpointId, u32, NumberHash>,
@@ -115,6 +120,7 @@ impl<B: Body, R> Shard<B, R> {
             // Until it is told otherwise, the ledger alone keeps what is to be tried again.
             horizon: Tick::ZERO,
             slots: Slots::default(),
+            lanes: Lanes::default(),
             wheel: Wheel::new(now),
             endpoints: Vec::new(),
             endpoint_by_id: HashMap::default(),
@@ -188,8 +194,15 @@ impl<B: Body, R> Shard<B, R> {
     fn deliver(&mut self, incoming: Incoming<B>) {
         let Some(&endpoint) = self.endpoint_by_id.get(&incoming.key.endpoint) else {
             // It has just gone or moved; whoever hands out the ledger's deliveries knows where to.
-            return self.park(&incoming, incoming.due.max(self.now));
+            let ordered = incoming.progress.marks.has(Marks::ORDERED);
+            return self.park(&incoming, if ordered { Tick::ZERO } else { incoming.due.max(self.now) });
         };
+        if incoming.replaces && self.stand_aside(&incoming, endpoint) {
+            return;
+        }
+        if incoming.lane != 0 && self.slots.len() < self.settings.deliveries_max {
+            return self.deliver_in_lane(incoming, endpoint);
+        }
         let due = incoming.due;
         if self.is_full(endpoint, due) {
             // The ledger keeps it until there may be room.
@@ -206,6 +219,21 @@ impl<B: Body, R> Shard<B, R> {
         }
     }
 
+    /// Makes room for a delivery that is to be attempted now, though it may be held here already. Returns whether its
+    /// attempt is under way, so that there is nothing to do.
+    fn stand_aside(&mut self, incoming: &Incoming<B>, endpoint: u32) -> bool {
+        for token in self.slots.of_message(incoming.key.message) {
+            let delivery = &mut self.slots[token];
+            match delivery.phase {
+                _ if delivery.endpoint != endpoint => {}
+                Phase::InFlight => return true,
+                Phase::Queued | Phase::Waiting | Phase::Held => self.abandon(token),
+                Phase::Dead | Phase::Free => {}
+            }
+        }
+        false
+    }
+
     /// Whether a further delivery to this endpoint must wait in the ledger.
     fn is_full(&self, endpoint: u32, due: Tick) -> bool {
         let is_queue_full = self.endpoints[endpoint as usize].queue.len() >= self.settings.queue_max;
@@ -218,6 +246,7 @@ impl<B: Body, R> Shard<B, R> {
     }
 
     fn drop_slot(&mut self, token: u32) {
+        self.leave_lane(token);
         let endpoint = self.slots[token].endpoint;
         self.slots.remove(token);
         self.endpoints[endpoint as usize].held -= 1;

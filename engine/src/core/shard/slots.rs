@@ -24,6 +24,8 @@ pub(super) enum Phase {
     Queued,
     /// In the wheel.
     Waiting,
+    /// Behind another of its lane; named by nobody else.
+    Held,
     /// An attempt is under way.
     InFlight,
     /// Ended, but still named by the queue or the wheel.
@@ -80,6 +82,10 @@ impl<B> Delivery<B> {
         };
         delivery.set_home(incoming.home);
         delivery
+    }
+
+    pub(super) fn message(&self) -> EntryId {
+        self.message
     }
 
     pub(super) fn key(&self, endpoint: &Endpoint) -> DeliveryKey {

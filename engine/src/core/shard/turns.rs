@@ -148,6 +148,9 @@ impl<B: Body, R> Shard<B, R> {
         loop {
             let token = self.endpoints[slot as usize].queue.head()?;
             if self.slots[token].phase == Phase::Queued {
+                if self.gives_way(token) {
+                    continue;
+                }
                 return Some(token);
             }
             self.endpoints[slot as usize].queue.pop(&self.slots);
@@ -210,7 +213,7 @@ impl<B: Body, R> Shard<B, R> {
         }
     }
 
-    fn take_from_queue(&mut self, slot: u32) -> Option<B> {
+    pub(super) fn take_from_queue(&mut self, slot: u32) -> Option<B> {
         let endpoint = &mut self.endpoints[slot as usize];
         let token = endpoint.queue.pop(&self.slots)?;
         let delivery = &mut self.slots[token];

@@ -133,12 +133,12 @@ impl World {
         metrics.pending.inc_by(in_ledger as i64);
         let low_water = fresh.keys().next().copied().unwrap_or(log.end());
         let mut state = State::default();
-        recovery::hand_out_fresh(fresh, &mut state, &shards, &metrics);
         let (handle, jobs) = queue();
         let (batches_in, batches) = crossbeam_channel::bounded(BATCHES_MAX);
         let progress = Arc::new(KeeperProgress::default());
-        let keeper = Keeper {
+        let mut keeper = Keeper {
             ledger,
+            reader: log.reader(),
             batches,
             shards: shards.clone(),
             writer: handle.clone(),
@@ -149,6 +149,8 @@ impl World {
             end: log.end(),
             failed: false,
         };
+        keeper.hand_out_ordered().expect("a ledger that works");
+        recovery::hand_out_fresh(fresh, &mut state, &shards, &metrics);
         let disk = machine.disk.clone();
         let writer = Writer {
             outcomes: Outcomes::new(log.reader()),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use posthaste_storage::Position;
 
-use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::ApplicationId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Home, Incoming, Parked, Settled, Start};
@@ -40,12 +40,16 @@ pub(super) struct Account {
     pub(super) home: Home,
     /// It must not be attempted before.
     pub(super) due: Tick,
+    /// Its lane; 0: none.
+    pub(super) lane: u64,
 }
 
 /// See the head of this file.
 #[derive(Debug, Default)]
 pub(super) struct Books {
     accounts: BTreeMap<DeliveryKey, Account>,
+    /// Whether order may be lost, because the shard is full.
+    pub(super) may_lose_order: bool,
 }
 
 impl Books {
@@ -57,6 +61,7 @@ impl Books {
             progress: incoming.progress,
             home: incoming.home,
             due: incoming.due,
+            lane: incoming.lane,
         };
         assert!(
             self.accounts.insert(incoming.key, account).is_none(),
@@ -79,6 +84,19 @@ impl Books {
         assert!(account.due <= now, "{:?} is due at {:?} and starts at {now:?}", start.key, account.due);
         assert_eq!(account.message_at, start.message_at);
         account.place = Place::InFlight;
+        let lane = account.lane;
+        if lane != 0 && !self.may_lose_order {
+            self.check_order(start.key, lane);
+        }
+    }
+
+    /// Nothing older of the lane may be on its way.
+    fn check_order(&self, started: DeliveryKey, lane: u64) {
+        for (key, account) in &self.accounts {
+            let passes =
+                key.endpoint == started.endpoint && key.message < started.message && account.lane == lane;
+            assert!(!passes || matches!(account.place, Place::Ended(_)), "{started:?} passes {key:?}");
+        }
     }
 
     pub(super) fn ended<R>(&mut self, ended: &AttemptEnded<R>, now: Tick) {
@@ -105,10 +123,12 @@ impl Books {
     pub(super) fn parked(&mut self, parked: &Parked, now: Tick) {
         let account = self.of(parked.key);
         assert_eq!(account.place, Place::Shard, "{:?} is parked", parked.key);
-        assert!(parked.due >= account.due, "parking makes nothing due earlier");
+        let ordered = parked.progress.marks.has(Marks::ORDERED);
+        assert!(ordered || parked.due >= account.due, "parking makes nothing due earlier");
         assert_eq!(parked.progress, account.progress);
         account.is_same(parked.application, parked.message_at, parked.home);
-        account.due = parked.due;
+        // One that must not pass others is handed out at once, with the time that the log knows.
+        account.due = account.due.max(parked.due);
         account.home = Home::Ledger;
         if parked.forgotten {
             account.place = Place::Ledger;

@@ -11,6 +11,7 @@ mod endpoints;
 mod fairness;
 mod flights;
 mod handover;
+mod lanes;
 mod lockout;
 mod pace;
 mod properties;

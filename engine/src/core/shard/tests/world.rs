@@ -12,7 +12,7 @@ use super::books::{Account, Books, Place};
 use super::flights::{Flight, Flights};
 use super::receiver::{Answer, Manner, Receiver};
 use super::{ms, secs};
-use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::health::{HealthCell, HealthChange, LockoutRule, LockoutSettings};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
@@ -283,6 +283,11 @@ impl World {
     }
 
     pub(super) fn publish_due(&mut self, names: &[&str], due: Tick) -> MessageId {
+        self.publish_in_lane(names, due, 0)
+    }
+
+    /// A message that must not pass others of its lane; 0: it may.
+    pub(super) fn publish_in_lane(&mut self, names: &[&str], due: Tick, lane: u64) -> MessageId {
         self.messages += 1;
         let message = MessageId(EntryId::from_u64(self.now.as_ms() << 16 | u64::from(self.messages)));
         for name in names {
@@ -290,9 +295,14 @@ impl World {
                 key: DeliveryKey { message, endpoint: self.id(name) },
                 application: APPLICATION,
                 message_at: self.log_end(),
-                progress: Progress::default(),
+                progress: Progress {
+                    marks: Marks::NONE.with(Marks::ORDERED, lane != 0),
+                    ..Progress::default()
+                },
                 due,
+                lane,
                 home: Home::Log(self.messages),
+                replaces: false,
                 body: Some(Payload(PAYLOAD_BYTES)),
             };
             self.books.open(&incoming);
@@ -550,8 +560,10 @@ fn resumed(key: DeliveryKey, account: &Account, due: Tick) -> Incoming<Payload> 
         application: account.application,
         message_at: account.message_at,
         progress: account.progress,
-        due,
+        due: due.max(account.due),
+        lane: account.lane,
         home: Home::Ledger,
+        replaces: false,
         body: None,
     }
 }

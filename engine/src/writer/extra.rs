@@ -1,0 +1,135 @@
+//! Extra deliveries: of messages that were accepted long ago. Somebody wants one sent again, or the endpoint before
+//! in a chain let the message through.
+//!
+//! The record is that of a delivery which the ledger takes without an attempt, due now; so a replay finds it pending
+//! like any other.
+
+use posthaste_storage::Position;
+use posthaste_storage::ledger::{Standing, Update};
+use posthaste_storage::record::{Parked as ParkedRecord, Record};
+use tokio::sync::oneshot;
+
+use super::{Block, Writer};
+use crate::catalog::CommitError;
+use crate::core::delivery::{DeliveryKey, Progress};
+use crate::core::ids::ApplicationId;
+use crate::core::shard::{Home, Incoming};
+use crate::keeper::{Hold, LedgerUpdate};
+use crate::shard::ShardBatches;
+
+/// See the head of this file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ExtraDelivery {
+    /// Which delivery.
+    pub key: DeliveryKey,
+    /// Whose message it is.
+    pub application: ApplicationId,
+    /// Where the message stands in the log.
+    pub message_at: Position,
+    /// No attempts, and what is special about it.
+    pub progress: Progress,
+    /// Whether it was pending already, and is only to be attempted now.
+    pub was_pending: bool,
+}
+
+/// Whom to tell that the deliveries are on record.
+pub(crate) type ExtraReply = oneshot::Sender<Result<(), CommitError>>;
+
+/// An extra delivery whose record is in the block.
+pub(super) struct StagedExtra {
+    delivery: ExtraDelivery,
+    at: Position,
+}
+
+/// What was asked for together is answered together.
+pub(super) struct ExtraAnswer(ExtraReply);
+
+impl Writer {
+    /// Stages deliveries that somebody asked for.
+    pub(super) fn stage_extras(
+        &mut self,
+        deliveries: Vec<ExtraDelivery>,
+        reply: ExtraReply,
+        block: &mut Block,
+    ) {
+        self.make_room(deliveries.len() * RECORD_BYTES_MAX, block);
+        let refusal = match (self.state.poisoned, self.state.full) {
+            (true, _) => Some(CommitError::Poisoned),
+            (false, true) => Some(CommitError::Full),
+            (false, false) => None,
+        };
+        if let Some(refusal) = refusal {
+            // Whoever asked may have gone; then there is nobody to tell.
+            let _ = reply.send(Err(refusal));
+            return;
+        }
+        for delivery in deliveries {
+            // Taken back before, and wanted again.
+            self.state.cancelled.remove(delivery.key.message);
+            self.stage_extra(delivery, block);
+        }
+        block.extra_answers.push(ExtraAnswer(reply));
+    }
+
+    pub(super) fn stage_extra(&mut self, delivery: ExtraDelivery, block: &mut Block) {
+        let record = ParkedRecord {
+            message: delivery.key.message.0,
+            application: delivery.application.as_u64(),
+            endpoint: delivery.key.endpoint.as_u64(),
+            attempts: delivery.progress.to_u16(),
+            due_ms: self.clock.now().as_ms(),
+            message_at: delivery.message_at,
+        };
+        match self.log.append(&Record::Parked(record)) {
+            Ok(at) => block.extras.push(StagedExtra { delivery, at }),
+            Err(error) => tracing::error!(%error, "an extra delivery cannot be stored"),
+        }
+    }
+
+    /// Hands a durable one to its shard. Returns what follows for the ledger.
+    pub(super) fn tell_extra(
+        &mut self,
+        StagedExtra { delivery, at }: StagedExtra,
+        batches: &mut ShardBatches,
+    ) -> LedgerUpdate {
+        if !delivery.was_pending {
+            self.metrics.pending.inc();
+        }
+        let due = self.clock.now();
+        let incoming = Incoming {
+            key: delivery.key,
+            application: delivery.application,
+            message_at: delivery.message_at,
+            progress: delivery.progress,
+            due,
+            lane: 0,
+            home: Home::Ledger,
+            replaces: delivery.was_pending,
+            body: None,
+        };
+        self.state.hand_out(batches, &self.shards, incoming);
+        let update = Update {
+            message: delivery.key.message.0,
+            endpoint: delivery.key.endpoint.as_u64(),
+            at,
+            to: Standing::Pending {
+                application: delivery.application.as_u64(),
+                message_at: delivery.message_at,
+                attempts: delivery.progress.to_u16(),
+                due_ms: due.as_ms(),
+                forgotten: false,
+            },
+        };
+        LedgerUpdate { update, hold: Hold::OutOfTurn }
+    }
+}
+
+/// At least what the record of an extra delivery takes in a block.
+const RECORD_BYTES_MAX: usize = 128;
+
+impl ExtraAnswer {
+    pub(super) fn tell(self, answer: Result<(), CommitError>) {
+        // Whoever asked may have gone; then there is nobody to tell.
+        let _ = self.0.send(answer);
+    }
+}

@@ -1,0 +1,70 @@
+//! Messages that bring their URL along.
+
+use serde_json::json;
+
+use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Receiver, World, wait_until};
+
+async fn publish(world: &World, own: serde_json::Value) -> String {
+    let body = json!({ "eventType": EVENT_TYPE, "payload": { "n": 1 }, "override": own });
+    let made = world.api().post(&format!("/api/v1/app/{APPLICATION}/msg"), &body).await;
+    made["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn a_message_goes_to_the_url_it_brings_along_with_the_authorization_of_its_endpoint() {
+    let usual = Receiver::answering(Answer::Status(204)).await;
+    let authorization = json!({ "authorization": { "type": "bearer", "token": "abc" } });
+    let world = World::with(&[], authorization, usual).await;
+    let own = Receiver::answering(Answer::Status(204)).await;
+    let message = publish(&world, json!({ "url": own.url() })).await;
+    wait_until("the request", || own.count() == 1).await;
+    let received = &own.received()[0];
+    assert_eq!((received.id(), received.header("authorization")), (message.as_str(), "Bearer abc"));
+    let secret = world.api().secret(APPLICATION, &world.endpoint).await;
+    let webhook = standardwebhooks::Webhook::new(&secret).expect("a secret");
+    webhook.verify(&received.body, &received.headers).expect("signed with the endpoint's secret");
+    assert_eq!(world.receiver.count(), 0);
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_with_the_url_signs_instead_of_the_endpoints() {
+    let world = World::start().await;
+    let own = Receiver::answering(Answer::Status(204)).await;
+    let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+    publish(&world, json!({ "url": own.url(), "secret": secret })).await;
+    wait_until("the request", || own.count() == 1).await;
+    let received = &own.received()[0];
+    let webhook = standardwebhooks::Webhook::new(secret).expect("a secret");
+    webhook.verify(&received.body, &received.headers).expect("signed with the secret of the URL");
+}
+
+#[tokio::test]
+async fn a_url_that_keeps_failing_is_locked_out_and_the_endpoint_is_not() {
+    let settings = [("lockout.url.consecutive_failures", "3")];
+    let retries = json!({ "retryPolicy": "10ms, 10ms, 10ms, 10ms, 10ms, 10ms jitter=0%" });
+    let world = World::with(&settings, retries, Receiver::answering(Answer::Status(204)).await).await;
+    let own = Receiver::answering(Answer::Status(500)).await;
+    let follower = world.follow().await;
+    publish(&world, json!({ "url": own.url() })).await;
+    follower.saw(1, "exhausted").await;
+    assert_eq!(own.count(), 3, "after three failures it is left alone");
+    let told = follower.outcomes();
+    assert_eq!(told.iter().filter(|outcome| outcome.outcome == "url_locked_out").count(), 4);
+    world.publish(5).await;
+    follower.saw(5, "delivered").await;
+    assert_eq!(world.endpoint_shown().await["health"]["state"], "healthy");
+}
+
+#[tokio::test]
+async fn the_url_is_still_known_after_a_restart() {
+    let retries = json!({ "retryPolicy": "300ms, 300ms, 300ms, 300ms, 300ms, 300ms, 1s, 1s, 1s, 1s" });
+    let mut world = World::with(&[], retries, Receiver::answering(Answer::Status(204)).await).await;
+    let own = Receiver::answering(Answer::Status(500)).await;
+    publish(&world, json!({ "url": own.url() })).await;
+    wait_until("an attempt", || own.count() >= 1).await;
+    world.kill_and_start().await;
+    own.answers(Answer::Status(204));
+    let follower = world.follow().await;
+    follower.saw(1, "delivered").await;
+    assert_eq!(world.receiver.count(), 0);
+}
