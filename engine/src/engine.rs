@@ -41,6 +41,7 @@ use crate::outcomes::Outcomes;
 use crate::publish::{PublishLimits, UrlJudge};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
+use crate::tasks::TaskRunner;
 use crate::threads;
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 
@@ -344,7 +345,7 @@ impl Parts {
             connection_ids: AtomicI64::new(0),
         });
         runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
-        let router = self.router(config, limits, reader);
+        let router = self.router(config, runtime.handle(), limits, reader);
         let mut stop = self.stop.subscribe();
         runtime.spawn(async move {
             let stopped = async move {
@@ -358,11 +359,26 @@ impl Parts {
     }
 
     /// The management API, and the metrics beside it.
-    fn router(&self, config: &Config, limits: PublishLimits, reader: LogReader) -> axum::Router {
+    fn router(
+        &self,
+        config: &Config,
+        runtime: &tokio::runtime::Handle,
+        limits: PublishLimits,
+        reader: LogReader,
+    ) -> axum::Router {
         let history = LogHistory(reader);
+        let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
+        let tasks = TaskRunner {
+            editor: self.editor.clone(),
+            reader: history.0.clone(),
+            messages: messages.clone(),
+            runtime: runtime.clone(),
+        };
+        tasks.resume();
         let api = api::router(Api {
             editor: self.editor.clone(),
-            messages: Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() }),
+            messages,
+            tasks: Arc::new(tasks),
             history: Arc::new(history),
             health: Some(self.directory.clone()),
             limits,

@@ -32,5 +32,6 @@ pub mod publish;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it
 mod shard;
+mod tasks;
 mod threads;
 mod writer;

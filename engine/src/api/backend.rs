@@ -2,9 +2,11 @@
 //!
 //! Object-safe, so that the log stands behind it in the server and a few vectors do in tests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
-use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
+use crate::catalog::{BoxFuture, CatalogError, CommitError, Endpoint, NewTask, Start, Task};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
@@ -33,6 +35,12 @@ pub trait Messages: Send + Sync {
     /// Makes these deliveries now, whatever became of them before. Returns how many there were: a message may be
     /// gone.
     fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>>;
+}
+
+/// Runs tasks in the background.
+pub trait Tasks: Send + Sync {
+    /// Begins a task.
+    fn start(&self, new: NewTask) -> BoxFuture<'_, Result<Arc<Task>, CatalogError>>;
 }
 
 /// A delivery that is wanted again, or for the first time.

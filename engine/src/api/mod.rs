@@ -10,6 +10,8 @@
 //! | `/app/{app}/endpoint`, `.../{endpoint}` | the same |
 //! | `/app/{app}/endpoint/{endpoint}/headers` | read, put, patch |
 //! | `/app/{app}/endpoint/{endpoint}/secret`, `.../rotate` | read, rotate |
+//! | `/app/{app}/endpoint/{endpoint}/recover`, `.../replay-missing`, `.../replay` | deliver again what failed, what was missed, everything (the last two are ours) |
+//! | `/background-task`, `.../{task}`, `.../{task}/cancel` | how far that has come, and an end to it (ours) |
 //! | `/event-type`, `/event-type/{name}` | list, create, read, put, patch, delete |
 //! | `/app/{app}/msg`, `.../{msg}` | list, publish, read; delete cancels what is pending (ours) |
 //! | `/app/{app}/msg/batch` | publish many at once (ours) |
@@ -24,7 +26,7 @@
 //! - A request body is bounded before it is read.
 //! - Without a valid token nothing is read or changed, if there are tokens at all.
 //!
-//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics, recover, send-example.
+//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics, send-example.
 
 mod application;
 mod attempt;
@@ -44,6 +46,7 @@ mod message;
 mod paging;
 mod payload;
 mod query;
+mod task;
 mod time;
 
 #[cfg(test)]
@@ -61,6 +64,7 @@ pub use auth::Tokens;
 pub use backend::{
     Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
     HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
+    Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
 
@@ -78,6 +82,8 @@ pub struct Api {
     pub editor: Editor,
     /// Takes messages.
     pub messages: Arc<dyn Messages>,
+    /// Makes many of them again.
+    pub tasks: Arc<dyn Tasks>,
     /// Knows what became of them.
     pub history: Arc<dyn History>,
     /// Knows how endpoints are doing; without it, nothing is said about that.
@@ -127,6 +133,12 @@ fn catalog_paths() -> Router<Arc<Api>> {
         .route("/app/{app_id}/endpoint/{endpoint_id}/headers", headers)
         .route("/app/{app_id}/endpoint/{endpoint_id}/secret", get(endpoint_secret::read))
         .route("/app/{app_id}/endpoint/{endpoint_id}/secret/rotate", post(endpoint_secret::rotate))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/recover", post(task::recover))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/replay-missing", post(task::replay_missing))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/replay", post(task::replay))
+        .route("/background-task", get(task::list))
+        .route("/background-task/{task_id}", get(task::read))
+        .route("/background-task/{task_id}/cancel", post(task::cancel))
         .route("/event-type", get(event_type::list).post(event_type::create))
         .route("/event-type/{event_type_name}", event_type)
 }

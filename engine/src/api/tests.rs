@@ -3,6 +3,7 @@
 mod attempts;
 mod catalog;
 mod messages;
+mod tasks;
 mod world;
 
 use serde_json::{Value, json};

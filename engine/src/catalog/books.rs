@@ -7,8 +7,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use super::page::{Page, Start, Window, page};
-use super::{Application, Endpoint, EventType};
-use crate::core::ids::{ApplicationId, EndpointId};
+use super::{Application, Endpoint, EventType, Task};
+use crate::core::ids::{ApplicationId, EndpointId, TaskId};
 
 /// An endpoint's place: its application's endpoints lie together.
 type Place = (ApplicationId, EndpointId);
@@ -25,6 +25,7 @@ pub(super) struct Books {
     endpoint_owners: HashMap<EndpointId, ApplicationId>,
     endpoint_uids: HashMap<(ApplicationId, String), EndpointId>,
     event_types: BTreeMap<String, Arc<EventType>>,
+    tasks: BTreeMap<TaskId, Arc<Task>>,
 }
 
 impl Books {
@@ -91,6 +92,26 @@ impl Books {
     pub(super) fn event_types_page(&self, window: &Window<String>, archived_too: bool) -> Page<EventType> {
         let all = (Bound::Unbounded, Bound::Unbounded);
         page(&self.event_types, all, window, |event_type| archived_too || !event_type.archived)
+    }
+
+    pub(super) fn task(&self, id: TaskId) -> Option<Arc<Task>> {
+        self.tasks.get(&id).cloned()
+    }
+
+    pub(super) fn tasks_page(&self, window: &Window<TaskId>, wanted: impl Fn(&Task) -> bool) -> Page<Task> {
+        page(&self.tasks, (Bound::Unbounded, Bound::Unbounded), window, wanted)
+    }
+
+    pub(super) fn tasks_all(&self) -> Vec<Arc<Task>> {
+        self.tasks.values().cloned().collect()
+    }
+
+    pub(super) fn put_task(&mut self, task: Arc<Task>) {
+        self.tasks.insert(task.id, task);
+    }
+
+    pub(super) fn remove_task(&mut self, id: TaskId) {
+        self.tasks.remove(&id);
     }
 
     /// Returns what was there before.

@@ -11,6 +11,7 @@
 mod applications;
 mod endpoints;
 mod event_types;
+mod tasks;
 
 use std::fmt;
 use std::sync::Arc;

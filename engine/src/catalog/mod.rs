@@ -20,6 +20,7 @@
 //! | `app/<application id>` | [`Application`] |
 //! | `ep/<endpoint id>` | [`Endpoint`] |
 //! | `et/<name>` | [`EventType`] |
+//! | `task/<task id>` | [`Task`] |
 
 mod application;
 mod books;
@@ -34,6 +35,7 @@ mod page;
 mod record;
 mod request;
 mod secret;
+mod task;
 
 #[cfg(test)]
 pub(crate) mod fakes;
@@ -45,7 +47,7 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::core::ids::{ApplicationId, EndpointId};
+use crate::core::ids::{ApplicationId, EndpointId, TaskId};
 pub use application::{Application, ApplicationDraft};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
@@ -61,6 +63,7 @@ use record::Record;
 pub use record::RecordError;
 pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, Secret};
+pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
 
 /// Limits of what is configured, in bytes or numbers.
 pub mod limits {
@@ -224,6 +227,16 @@ impl Catalog {
         self.books.read().event_types_page(window, archived_too)
     }
 
+    /// The background task with this id.
+    pub fn task(&self, id: TaskId) -> Option<Arc<Task>> {
+        self.books.read().task(id)
+    }
+
+    /// A page of the background tasks, by id.
+    pub fn tasks_page(&self, window: &Window<TaskId>, wanted: impl Fn(&Task) -> bool) -> Page<Task> {
+        self.books.read().tasks_page(window, wanted)
+    }
+
     fn put(&self, record: Record) {
         let subscribers = self.subscribers.lock();
         match record {
@@ -235,6 +248,7 @@ impl Catalog {
                 self.lookups.put_application(before.as_deref(), &application);
                 tell(&subscribers, &CatalogEvent::ApplicationChanged(application));
             }
+            Record::Task(task) => self.books.write().put_task(task),
             Record::EventType(event_type) => {
                 self.lookups.put_event_type(&event_type);
                 self.books.write().put_event_type(event_type);
@@ -255,6 +269,7 @@ impl Catalog {
                 self.books.write().remove_event_type(name);
                 self.lookups.remove_event_type(name);
             }
+            record::Key::Task(id) => self.books.write().remove_task(id),
             record::Key::Endpoint(id) => self.remove_endpoint(id, &subscribers),
             record::Key::Application(id) => {
                 let endpoints = self.books.read().endpoint_ids(id);

@@ -7,18 +7,19 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Application, Change, Endpoint, EventType};
-use crate::core::ids::{ApplicationId, EndpointId};
+use super::{Application, Change, Endpoint, EventType, Task};
+use crate::core::ids::{ApplicationId, EndpointId, TaskId};
 
 const APPLICATION: &str = "app/";
 const ENDPOINT: &str = "ep/";
 const EVENT_TYPE: &str = "et/";
+const TASK: &str = "task/";
 
 /// Why a stored entry cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A key of another form.
-    #[error("catalog key '{key}' is none of app/<id>, ep/<id>, et/<name>")]
+    #[error("catalog key '{key}' is none of app/<id>, ep/<id>, et/<name>, task/<id>")]
     Key {
         /// The key, what is not text replaced, cut to 64 characters.
         key: String,
@@ -47,6 +48,7 @@ pub(super) enum Key<'a> {
     Application(ApplicationId),
     Endpoint(EndpointId),
     EventType(&'a str),
+    Task(TaskId),
 }
 
 impl<'a> Key<'a> {
@@ -59,6 +61,9 @@ impl<'a> Key<'a> {
             if let Some(id) = text.strip_prefix(ENDPOINT) {
                 return id.parse().ok().map(Self::Endpoint);
             }
+            if let Some(id) = text.strip_prefix(TASK) {
+                return id.parse().ok().map(Self::Task);
+            }
             text.strip_prefix(EVENT_TYPE).filter(|name| !name.is_empty()).map(Self::EventType)
         };
         parse().ok_or_else(|| RecordError::Key { key: shown(key) })
@@ -69,6 +74,7 @@ impl<'a> Key<'a> {
             Self::Application(id) => format!("{APPLICATION}{id}").into(),
             Self::Endpoint(id) => format!("{ENDPOINT}{id}").into(),
             Self::EventType(name) => format!("{EVENT_TYPE}{name}").into(),
+            Self::Task(id) => format!("{TASK}{id}").into(),
         }
     }
 
@@ -84,6 +90,7 @@ pub(super) enum Record {
     Application(Arc<Application>),
     Endpoint(Arc<Endpoint>),
     EventType(Arc<EventType>),
+    Task(Arc<Task>),
 }
 
 impl Record {
@@ -92,6 +99,7 @@ impl Record {
             Key::Application(_) => Self::Application(Arc::new(read(key, value)?)),
             Key::Endpoint(_) => Self::Endpoint(Arc::new(read(key, value)?)),
             Key::EventType(_) => Self::EventType(Arc::new(read(key, value)?)),
+            Key::Task(_) => Self::Task(Arc::new(read(key, value)?)),
         };
         let own = record.key().to_bytes();
         if own != key {
@@ -105,6 +113,7 @@ impl Record {
             Self::Application(application) => Key::Application(application.id),
             Self::Endpoint(endpoint) => Key::Endpoint(endpoint.id),
             Self::EventType(event_type) => Key::EventType(&event_type.name),
+            Self::Task(task) => Key::Task(task.id),
         }
     }
 
@@ -114,6 +123,7 @@ impl Record {
             Self::Application(application) => write(&**application),
             Self::Endpoint(endpoint) => write(&**endpoint),
             Self::EventType(event_type) => write(&**event_type),
+            Self::Task(task) => write(&**task),
         };
         Change { key: self.key().to_bytes(), value: Some(value) }
     }

@@ -281,7 +281,7 @@ async fn a_url_that_was_accepted_does_not_stand_in_the_way_of_other_changes() {
 #[test]
 fn an_entry_that_cannot_be_read_is_named() {
     let load = |key: &str, value: &str| Catalog::load([(key.into(), value.into())]).unwrap_err().to_string();
-    assert_eq!(load("x/y", "{}"), "catalog key 'x/y' is none of app/<id>, ep/<id>, et/<name>");
+    assert_eq!(load("x/y", "{}"), "catalog key 'x/y' is none of app/<id>, ep/<id>, et/<name>, task/<id>");
     assert!(load("et/a", "{").starts_with("catalog entry et/a cannot be read: "));
     let misplaced = load("et/a", r#"{"name":"b","created_ms":1,"updated_ms":1}"#);
     assert_eq!(misplaced, "catalog entry et/a holds the value of et/b");

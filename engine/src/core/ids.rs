@@ -119,6 +119,12 @@ catalog_id!(
     "ep_"
 );
 
+catalog_id!(
+    /// A background task.
+    TaskId,
+    "qtask_"
+);
+
 /// Hashes ids and other numbers that are ours to choose: spread by a multiplication, where the hash of the standard
 /// library also guards against keys that an attacker picks.
 #[derive(Debug, Clone, Copy, Default)]

@@ -85,7 +85,7 @@ impl Running {
         Self {
             attempts: Attempts::new(
                 sender,
-                OwnUrls::new(shard.settings.url_lockout.clone()),
+                OwnUrls::new(shard.settings.url_lockout),
                 shard.clock,
                 shard.reader.clone(),
                 finish.clone(),

@@ -4,7 +4,7 @@
 //! | about | files |
 //! |---|---|
 //! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
-//! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history` |
+//! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts` |
@@ -28,6 +28,7 @@ mod lockout;
 mod outcomes;
 mod own_url;
 mod publish;
+mod repair;
 mod restart;
 mod retries;
 mod schedule;

@@ -13,10 +13,10 @@ use tower::ServiceExt;
 
 use crate::api::{
     Again, AgainError, Api, AttemptQuery, EndpointHealth, Health, History, HistoryPage, HistoryResult,
-    MessageQuery, Messages, StoredAttempt, StoredDelivery, StoredMessage, Tokens, router,
+    MessageQuery, Messages, StoredAttempt, StoredDelivery, StoredMessage, Tasks, Tokens, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
-use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
+use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
 use crate::config::UnknownEventTypes;
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
@@ -51,9 +51,11 @@ impl World {
             unknown_event_types: UnknownEventTypes::Accept,
             urls: crate::catalog::fakes::urls(),
         };
+        let tasks = Arc::new(FakeTasks(editor.clone()));
         let router = router(Api {
             editor,
             messages: Arc::clone(&engine) as _,
+            tasks,
             history: Arc::clone(&engine) as _,
             health: Some(Arc::clone(&engine) as _),
             limits,
@@ -163,6 +165,15 @@ impl Messages for FakeEngine {
         let count = wanted.len();
         self.again.lock().extend(wanted);
         Box::pin(async move { Ok(count) })
+    }
+}
+
+/// Begins tasks that never go on.
+struct FakeTasks(Editor);
+
+impl Tasks for FakeTasks {
+    fn start(&self, new: NewTask) -> BoxFuture<'_, Result<Arc<Task>, CatalogError>> {
+        Box::pin(async move { self.0.create_task(new).await })
     }
 }
 

@@ -1,0 +1,110 @@
+//! One step of a task: which of the next messages are wanted?
+
+use std::ops::ControlFlow;
+
+use posthaste_storage::EntryId;
+use posthaste_storage::log::{LogReader, ReadError};
+use posthaste_storage::record::{Message, Record};
+
+use crate::catalog::{Endpoint, Task, TaskKind};
+use crate::core::delivery::DeliveryState;
+use crate::core::ids::MessageId;
+use crate::routing::AppRoutes;
+
+/// Messages looked at in one step.
+const LOOKED_AT_MAX: u64 = 2_000;
+/// Deliveries made in one step at most.
+const WANTED_MAX: usize = 256;
+
+/// What one step found.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) wanted: Vec<MessageId>,
+    pub(super) looked_at: u64,
+    /// The last message that was looked at.
+    pub(super) cursor: EntryId,
+    /// There is nothing behind it.
+    pub(super) done: bool,
+}
+
+/// Where the delivery of a message to the endpoint stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Standing {
+    /// The message was never meant for it.
+    Missing,
+    /// The producer took the message back.
+    TakenBack,
+    In(DeliveryState),
+}
+
+pub(super) fn scan(reader: &LogReader, task: &Task, endpoint: &Endpoint) -> Result<Found, ReadError> {
+    let cursor = EntryId::from_u64(task.cursor);
+    let mut found = Found { wanted: Vec::new(), looked_at: 0, cursor, done: true };
+    let mut failure = None;
+    let per_step = WANTED_MAX.min(task.rate as usize).max(1);
+    let mut routes = AppRoutes::default();
+    routes.insert(endpoint.id, endpoint.interest());
+    let from = reader.seek(EntryId::new(task.since_ms, 0).max(cursor.next()))?;
+    reader.replay_application(task.application.as_u64(), from, reader.end(), |_, record| {
+        let Record::Message(message) = record else { return ControlFlow::Continue(()) };
+        if message.id.ms() >= task.until_ms {
+            return ControlFlow::Break(());
+        }
+        if found.looked_at >= LOOKED_AT_MAX || found.wanted.len() >= per_step {
+            found.done = false;
+            return ControlFlow::Break(());
+        }
+        match is_wanted(reader, task, &routes, &message) {
+            Ok(wanted) => found.wanted.extend(wanted.then_some(MessageId(message.id))),
+            Err(error) => {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        found.looked_at += 1;
+        found.cursor = message.id;
+        ControlFlow::Continue(())
+    })?;
+    failure.map_or(Ok(found), Err)
+}
+
+fn is_wanted(
+    reader: &LogReader,
+    task: &Task,
+    routes: &AppRoutes,
+    message: &Message<'_>,
+) -> Result<bool, ReadError> {
+    let channels: Vec<&str> = message.channels.iter().collect();
+    let would_get_it = || !routes.route(message.event_type, &channels).endpoints.is_empty();
+    Ok(match (task.kind, standing(reader, task, message)?) {
+        (_, Standing::TakenBack | Standing::In(DeliveryState::Pending)) => false,
+        (TaskKind::Recover, Standing::In(state)) => state != DeliveryState::Delivered,
+        (TaskKind::Recover, Standing::Missing) => false,
+        (TaskKind::ReplayMissing, Standing::In(_)) => false,
+        (TaskKind::Replay, Standing::In(_)) => true,
+        (TaskKind::ReplayMissing | TaskKind::Replay, Standing::Missing) => would_get_it(),
+    })
+}
+
+fn standing(reader: &LogReader, task: &Task, message: &Message<'_>) -> Result<Standing, ReadError> {
+    let endpoint = task.endpoint.as_u64();
+    let meant = message.endpoints.iter().any(|other| other == endpoint);
+    let mut standing = if meant { Standing::In(DeliveryState::Pending) } else { Standing::Missing };
+    reader.attempts_of(message.id, |_, record| {
+        match record {
+            Record::Attempt(attempt) if attempt.endpoint == endpoint => {
+                standing = DeliveryState::from_code(attempt.state).map_or(Standing::TakenBack, Standing::In);
+            }
+            Record::Parked(parked) if parked.endpoint == endpoint => {
+                standing = Standing::In(DeliveryState::Pending);
+            }
+            Record::Settled(settled) if settled.endpoint == 0 => {
+                standing = Standing::TakenBack;
+                return ControlFlow::Break(());
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(standing)
+}
