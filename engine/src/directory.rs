@@ -19,9 +19,14 @@ use crate::core::ids::{ApplicationId, EndpointId};
 use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::shard::{EndpointSettings, Gone};
-use crate::delivery::{Authorization, CheckedUrl, SigningSecret, SuccessRule, Target, TargetSpec};
+use crate::delivery::{
+    self, Authorization, BodyFormat, CheckedUrl, HeaderNames, SigningSecret, SuccessRule, Target, TargetSpec,
+};
 use crate::shard::{Shards, ToShard};
 use crate::writer::ANSWER_BYTES_MAX;
+
+// Every secret that an endpoint may have must find room in its requests.
+const _: () = assert!(catalog::limits::SECRETS_MAX <= delivery::SECRETS_MAX);
 
 /// See the head of this file.
 pub(crate) struct Directory {
@@ -176,9 +181,10 @@ impl Directory {
 }
 
 fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
-    let secrets: Result<Vec<SigningSecret>, _> =
-        endpoint.secrets_at(clock::unix_ms()).map(|secret| SigningSecret::parse(&secret.key)).collect();
-    let secrets = secrets.map_err(|error| Arc::from(error.to_string()))?;
+    let secrets = endpoint
+        .secrets_at(clock::unix_ms())
+        .map(|secret| SigningSecret::parse(&secret.key).map(|parsed| parsed.expiring_at(secret.expires_ms)));
+    let secrets = secrets.collect::<Result<Vec<_>, _>>().map_err(|error| Arc::from(error.to_string()))?;
     let headers: Vec<(String, String)> =
         endpoint.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let authorization = endpoint.authorization.as_ref().map(|authorization| match authorization {
@@ -188,7 +194,6 @@ fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
         }
     });
     Target::prepare(TargetSpec {
-        url: &endpoint.url,
         headers: &headers,
         authorization: authorization.as_ref(),
         secrets: &secrets,
@@ -200,6 +205,18 @@ fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
         // What others of the chain wait for, or who follows the outcomes, is kept as a whole.
         response_body_bytes_max: (endpoint.chain.is_some() || endpoint.tell_response)
             .then_some(ANSWER_BYTES_MAX),
+        body: match endpoint.format {
+            catalog::Format::Json => BodyFormat::AsPublished,
+            catalog::Format::Form => {
+                BodyFormat::Form { secret: endpoint.body_secret.as_ref().map(|secret| &*secret.0) }
+            }
+        },
+        header_names: match endpoint.header_names {
+            catalog::HeaderNames::Webhook => HeaderNames::Webhook,
+            catalog::HeaderNames::Svix => HeaderNames::Svix,
+            catalog::HeaderNames::Both => HeaderNames::Both,
+        },
+        ..TargetSpec::new(&endpoint.url)
     })
     .map_err(|error| Arc::from(error.to_string()))
 }

@@ -8,7 +8,7 @@ use std::hint::black_box;
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use criterion::Criterion;
 use posthaste::delivery::bench_support::sign;
-use posthaste::delivery::{SigningSecret, SuccessRule, Target, TargetSpec};
+use posthaste::delivery::{SigningSecret, Target, TargetSpec};
 use posthaste_bench::{NOW_MS, PAYLOAD};
 use posthaste_storage::EntryId;
 
@@ -45,13 +45,9 @@ pub(crate) fn target(with_secret: bool) -> Target {
     let secret = SigningSecret::from_key(&KEY).expect("32 bytes are a key");
     let secrets = [secret];
     Target::prepare(TargetSpec {
-        url: "https://hooks.example.com/posthaste/inbox?shop=42",
         headers: &[("x-shop".to_owned(), "42".to_owned())],
-        authorization: None,
         secrets: if with_secret { &secrets } else { &[] },
-        timeout_total: None,
-        success: SuccessRule::Any2xx,
-        response_body_bytes_max: None,
+        ..TargetSpec::new("https://hooks.example.com/posthaste/inbox?shop=42")
     })
     .expect("nothing is wrong with it")
 }

@@ -62,8 +62,8 @@ pub use page::{Page, Start, Window};
 use record::Record;
 pub use record::RecordError;
 pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
-pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, Secret};
 pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
+pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
 
 /// Limits of what is configured, in bytes or numbers.
 pub mod limits {

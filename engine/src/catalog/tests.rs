@@ -178,13 +178,13 @@ async fn why_an_endpoint_was_disabled_stays_on_record_until_it_is_enabled() {
 async fn a_rotated_secret_signs_beside_the_new_one_until_its_grace_time_is_over() {
     let (editor, _, application) = with_application().await;
     let first = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
-    editor.rotate_secret(first.id, None, 60).await.unwrap();
+    editor.rotate_secret(first.id, NewSecret::default(), 60).await.unwrap();
     let second = editor.catalog().endpoint_by_id(first.id).unwrap();
     let expires_ms = second.secrets[1].expires_ms.unwrap();
     assert_eq!(second.secrets[1].key, first.secrets[0].key);
     assert_eq!(second.secrets_at(expires_ms - 1).count(), 2);
     assert_eq!(second.secrets_at(expires_ms).count(), 1);
-    editor.rotate_secret(first.id, None, 0).await.unwrap();
+    editor.rotate_secret(first.id, NewSecret::default(), 0).await.unwrap();
     assert_eq!(editor.catalog().endpoint_by_id(first.id).unwrap().secrets.len(), 1);
 }
 
@@ -193,7 +193,7 @@ async fn secrets_do_not_pile_up() {
     let (editor, _, application) = with_application().await;
     let id = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap().id;
     for _ in 0..limits::SECRETS_MAX + 3 {
-        editor.rotate_secret(id, None, GRACE_SECONDS_MAX).await.unwrap();
+        editor.rotate_secret(id, NewSecret::default(), GRACE_SECONDS_MAX).await.unwrap();
     }
     assert_eq!(editor.catalog().endpoint_by_id(id).unwrap().secrets.len(), limits::SECRETS_MAX);
 }

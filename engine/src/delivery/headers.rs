@@ -1,7 +1,7 @@
 //! Which headers a customer may add to the requests of an endpoint.
 //!
 //! Some headers frame the request or speak for the connection: setting them would let a customer smuggle a
-//! second request. Some are this server's word (`webhook-*`): a receiver must be able to believe them. And
+//! second request. Some are this server's word (`webhook-*`, `svix-*`): a receiver must be able to believe them. And
 //! some open doors at cloud services that trust this machine. All others are the customer's business.
 
 use http::{HeaderName, HeaderValue};
@@ -32,6 +32,7 @@ const RESERVED_NAMES: &[&str] = &[
 const RESERVED_PREFIXES: &[&str] = &[
     "proxy-",
     "webhook-",
+    "svix-",
     "x-posthaste-",
     "x-amz-",
     "x-amzn-",
@@ -172,6 +173,7 @@ mod tests {
             "Content-Type",
             "Webhook-Id",
             "webhook-signature",
+            "Svix-Id",
             "X-Posthaste-Anything",
             "X-Amz-Security-Token",
             "x-amzn-trace-id",

@@ -1,4 +1,8 @@
 //! The request of one attempt: the target's headers, the message's payload, a signature of this second.
+//!
+//! What is signed is what is sent: the payload, or the form that the endpoint wants of it.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -9,6 +13,8 @@ use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 
 use super::failure::Failure;
+use super::form::{FORM_CONTENT_TYPE, is_json};
+use super::header_names::Names;
 use super::http1::Outgoing;
 use super::target::Target;
 
@@ -35,10 +41,25 @@ pub(super) struct Request<'a> {
 }
 
 impl<'a> Request<'a> {
-    pub(super) fn new(message: MessageHead<'a>, payload: Bytes, unix_secs: u64) -> Result<Self, Failure> {
+    pub(super) fn new(
+        target: &Target,
+        message: MessageHead<'a>,
+        payload: Bytes,
+        unix_secs: u64,
+    ) -> Result<Self, Failure> {
         let content_type = message.content_type.unwrap_or(CONTENT_TYPE_DEFAULT);
         check_content_type(content_type)?;
-        Ok(Self { id: message.id, content_type, unix_secs, payload })
+        let request = Self { id: message.id, content_type, unix_secs, payload };
+        match target.form() {
+            // What is not JSON has no parts that a form could name: it goes as it is.
+            Some(form) if is_json(content_type) => {
+                let encoded = form.encode(&request.payload);
+                let payload =
+                    encoded.map_err(|error| Failure::new(Outcome::RequestInvalid, error.to_string()))?;
+                Ok(Self { content_type: FORM_CONTENT_TYPE, payload, ..request })
+            }
+            _ => Ok(request),
+        }
     }
 
     pub(super) fn payload(&self) -> &Bytes {
@@ -49,7 +70,7 @@ impl<'a> Request<'a> {
     pub(super) fn http1_head(&self, target: &Target) -> Vec<u8> {
         let bytes = target.http1_start().len()
             + target.lines().len()
-            + target.signer().text_bytes()
+            + target.signature_bytes_max()
             + self.content_type.len()
             + LINES_BYTES
             + Outgoing::copied_bytes(&self.payload);
@@ -79,20 +100,44 @@ impl<'a> Request<'a> {
     fn write_lines(&self, target: &Target, out: &mut Vec<u8>) {
         out.extend_from_slice(b"content-type: ");
         out.extend_from_slice(self.content_type.as_bytes());
-        out.extend_from_slice(b"\r\nwebhook-id: ");
-        let id = out.len();
-        self.id.write(out);
-        let id = id..out.len();
-        out.extend_from_slice(b"\r\nwebhook-timestamp: ");
-        let timestamp = out.len();
-        write_decimal(self.unix_secs, out);
-        let timestamp = timestamp..out.len();
         out.extend_from_slice(b"\r\n");
-        if target.signer().signs() {
-            out.extend_from_slice(b"webhook-signature: ");
-            target.signer().write(id, timestamp, &self.payload, out);
-            out.extend_from_slice(b"\r\n");
+        let (names, again) = target.header_names().lines();
+        let id = write_line(names.id, out, |out| self.id.write(out));
+        let timestamp = write_line(names.timestamp, out, |out| write_decimal(self.unix_secs, out));
+        let signs = target.signer().signs(self.unix_secs);
+        let signature = signs.then(|| {
+            write_line(names.signature, out, |out| {
+                target.signer().write(id.clone(), timestamp.clone(), &self.payload, self.unix_secs, out);
+            })
+        });
+        if let Some(names) = again {
+            write_again(names, id, timestamp, signature, out);
         }
+    }
+}
+
+/// Writes a line, and returns where in it the value stands.
+fn write_line(name: &[u8], out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    out.extend_from_slice(name);
+    let began = out.len();
+    write(out);
+    let value = began..out.len();
+    out.extend_from_slice(b"\r\n");
+    value
+}
+
+/// The same values under other names.
+fn write_again(
+    names: &Names,
+    id: Range<usize>,
+    timestamp: Range<usize>,
+    signature: Option<Range<usize>>,
+    out: &mut Vec<u8>,
+) {
+    write_line(names.id, out, |out| out.extend_from_within(id));
+    write_line(names.timestamp, out, |out| out.extend_from_within(timestamp));
+    if let Some(signature) = signature {
+        write_line(names.signature, out, |out| out.extend_from_within(signature));
     }
 }
 
@@ -126,21 +171,16 @@ mod tests {
     use http::header::HOST;
     use posthaste_storage::EntryId;
 
+    use super::super::header_names::HeaderNames;
     use super::super::secret::SigningSecret;
-    use super::super::target::{SuccessRule, TargetSpec};
+    use super::super::target::{BodyFormat, TargetSpec};
     use super::*;
 
+    const URL: &str = "https://example.com:8443/hook?a=1";
+
     fn target(secrets: &[SigningSecret]) -> Target {
-        Target::prepare(TargetSpec {
-            url: "https://example.com:8443/hook?a=1",
-            headers: &[("X-Shop".to_owned(), "42".to_owned())],
-            authorization: None,
-            secrets,
-            timeout_total: None,
-            success: SuccessRule::Any2xx,
-            response_body_bytes_max: None,
-        })
-        .unwrap()
+        let headers = &[("X-Shop".to_owned(), "42".to_owned())];
+        Target::prepare(TargetSpec { headers, secrets, ..TargetSpec::new(URL) }).unwrap()
     }
 
     const MESSAGE: MessageHead<'static> =
@@ -148,7 +188,7 @@ mod tests {
 
     /// The lines of a head, and whether it ends as it should.
     fn http1(target: &Target, message: MessageHead<'_>, payload: &'static [u8]) -> Vec<String> {
-        let request = Request::new(message, Bytes::from_static(payload), 7).unwrap();
+        let request = Request::new(target, message, Bytes::from_static(payload), 7).unwrap();
         let head = String::from_utf8(request.http1_head(target)).unwrap();
         let lines = head.strip_suffix("\r\n\r\n").expect("an empty line ends a head");
         lines.split("\r\n").map(str::to_owned).collect()
@@ -160,7 +200,7 @@ mod tests {
         let target = target(std::slice::from_ref(&secret));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let payload = Bytes::from_static(br#"{"a":1}"#);
-        let request = Request::new(MESSAGE, payload.clone(), now).unwrap();
+        let request = Request::new(&target, MESSAGE, payload.clone(), now).unwrap();
         let verifier = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
         let second = request.http2(&target);
         assert!(verifier.verify(&payload, second.headers()).is_ok());
@@ -175,7 +215,7 @@ mod tests {
         let target = target(&[]);
         let first = http1(&target, MESSAGE, b"");
         assert_eq!(first[..2], ["POST /hook?a=1 HTTP/1.1", "host: example.com:8443"]);
-        let second = Request::new(MESSAGE, Bytes::new(), 1).unwrap().http2(&target);
+        let second = Request::new(&target, MESSAGE, Bytes::new(), 1).unwrap().http2(&target);
         assert_eq!(second.uri(), "https://example.com:8443/hook?a=1");
         assert!(!second.headers().contains_key(HOST));
     }
@@ -185,7 +225,7 @@ mod tests {
         let target = target(&[]);
         let head = MessageHead { content_type: Some("text/plain"), ..MESSAGE };
         let mut first = http1(&target, head, b"abc");
-        let second = Request::new(head, Bytes::from_static(b"abc"), 7).unwrap().http2(&target);
+        let second = Request::new(&target, head, Bytes::from_static(b"abc"), 7).unwrap().http2(&target);
         let expected = [
             ("x-shop", "42"),
             ("webhook-id", "msg_1732300000000-3"),
@@ -207,8 +247,63 @@ mod tests {
     fn a_content_type_that_would_break_the_request_is_not_sent() {
         for content_type in ["", "text/plain\r\nx: y", "text/\u{e9}", "a\u{7f}"] {
             let head = MessageHead { content_type: Some(content_type), ..MESSAGE };
-            let refusal = Request::new(head, Bytes::new(), 1).err().unwrap();
+            let refusal = Request::new(&target(&[]), head, Bytes::new(), 1).err().unwrap();
             assert_eq!(refusal.outcome, Outcome::RequestInvalid, "{content_type:?}");
+        }
+    }
+
+    #[test]
+    fn a_form_is_sent_and_signed_as_a_form() {
+        let secret = SigningSecret::generate();
+        let body = BodyFormat::Form { secret: Some("s") };
+        let spec = TargetSpec { body, secrets: std::slice::from_ref(&secret), ..TargetSpec::new(URL) };
+        let target = Target::prepare(spec).unwrap();
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let json = MessageHead { content_type: Some("application/json; charset=utf-8"), ..MESSAGE };
+        for message in [MESSAGE, json] {
+            let request =
+                Request::new(&target, message, Bytes::from_static(br#"{"a":{"b":true}}"#), now).unwrap();
+            assert_eq!(request.payload(), "a%5Bb%5D=1&secret=s");
+            let verifier = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
+            let second = request.http2(&target);
+            assert_eq!(second.headers()["content-type"], "application/x-www-form-urlencoded");
+            assert!(verifier.verify(request.payload(), second.headers()).is_ok());
+            let first = String::from_utf8(request.http1_head(&target)).unwrap();
+            assert!(first.contains("content-length: 19\r\n"), "{first}");
+        }
+        let text = MessageHead { content_type: Some("text/plain"), ..MESSAGE };
+        let request = Request::new(&target, text, Bytes::from_static(b"[1]"), now).unwrap();
+        assert_eq!((request.content_type, &request.payload()[..]), ("text/plain", &b"[1]"[..]));
+        let refusal = Request::new(&target, MESSAGE, Bytes::from_static(b"[1]"), now).err().unwrap();
+        assert_eq!(refusal.outcome, Outcome::RequestInvalid);
+    }
+
+    #[test]
+    fn the_headers_are_called_as_the_endpoint_wants_them() {
+        let secret = SigningSecret::generate();
+        for (header_names, prefixes) in [
+            (HeaderNames::Webhook, &["webhook"][..]),
+            (HeaderNames::Svix, &["svix"]),
+            (HeaderNames::Both, &["webhook", "svix"]),
+        ] {
+            let secrets = std::slice::from_ref(&secret);
+            let spec = TargetSpec { header_names, secrets, ..TargetSpec::new(URL) };
+            let target = Target::prepare(spec).unwrap();
+            let lines = http1(&target, MESSAGE, b"{}");
+            let request = Request::new(&target, MESSAGE, Bytes::from_static(b"{}"), 7).unwrap();
+            let signature = standardwebhooks::Webhook::new(&secret.reveal()).unwrap();
+            let signature = signature.sign("msg_1732300000000-3", 7, b"{}").unwrap();
+            for prefix in ["webhook", "svix"] {
+                let expected = [
+                    format!("{prefix}-id: msg_1732300000000-3"),
+                    format!("{prefix}-timestamp: 7"),
+                    format!("{prefix}-signature: {signature}"),
+                ];
+                let is_wanted = prefixes.contains(&prefix);
+                assert!(expected.iter().all(|line| lines.contains(line) == is_wanted), "{lines:?}");
+                let second = request.http2(&target);
+                assert_eq!(second.headers().contains_key(format!("{prefix}-signature")), is_wanted);
+            }
         }
     }
 }

@@ -122,7 +122,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     async fn run(&mut self, message: MessageHead<'_>, payload: Bytes) -> Result<Answer, Failure> {
         let (sender, target) = (self.sender, self.target);
-        let request = Request::new(message, payload, self.unix_secs)?;
+        let request = Request::new(target, message, payload, self.unix_secs)?;
         if let Some(lease) = sender.pool.checkout(target.host(), self.began) {
             self.reused = true;
             match self.exchange(lease, &request, self.began).await {

@@ -13,6 +13,8 @@ use http::header::{ACCEPT_ENCODING, AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Uri};
 
 use super::checked_url::{CheckedUrl, UrlError};
+use super::form::Form;
+use super::header_names::HeaderNames;
 use super::headers::{HeaderError, parse_headers};
 use super::host::HostKey;
 use super::secret::{SecretError, SigningSecret};
@@ -21,7 +23,7 @@ use super::signature::Signer;
 const USER_AGENT_VALUE: &str = concat!("Posthaste/", env!("CARGO_PKG_VERSION"));
 
 /// The most secrets that sign at once: the current one, and those of rotations that are under way.
-pub const SECRETS_MAX: usize = 4;
+pub const SECRETS_MAX: usize = 10;
 
 /// How an endpoint's requests authorize themselves.
 #[derive(Clone, PartialEq, Eq)]
@@ -65,6 +67,19 @@ impl SuccessRule {
     }
 }
 
+/// What the body of a request looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BodyFormat<'a> {
+    /// The payload, byte for byte.
+    #[default]
+    AsPublished,
+    /// What is JSON becomes `application/x-www-form-urlencoded`; all else is sent as it is.
+    Form {
+        /// The parameter `secret`.
+        secret: Option<&'a str>,
+    },
+}
+
 /// The settings of an endpoint that a [`Target`] is prepared from.
 #[derive(Debug, Clone, Copy)]
 pub struct TargetSpec<'a> {
@@ -82,6 +97,27 @@ pub struct TargetSpec<'a> {
     pub success: SuccessRule,
     /// How many bytes of a response body are kept, where the endpoint has its own limit.
     pub response_body_bytes_max: Option<usize>,
+    /// What the body looks like.
+    pub body: BodyFormat<'a>,
+    /// What the headers are called that say id, time and signature.
+    pub header_names: HeaderNames,
+}
+
+impl<'a> TargetSpec<'a> {
+    /// An endpoint with this URL, without secrets and wishes.
+    pub const fn new(url: &'a str) -> Self {
+        Self {
+            url,
+            headers: &[],
+            authorization: None,
+            secrets: &[],
+            timeout_total: None,
+            success: SuccessRule::Any2xx,
+            response_body_bytes_max: None,
+            body: BodyFormat::AsPublished,
+            header_names: HeaderNames::Webhook,
+        }
+    }
 }
 
 /// Why an endpoint cannot be delivered to as it is set up.
@@ -125,7 +161,10 @@ pub struct Target {
     signer: Signer,
     timeout_total: Option<Duration>,
     success: SuccessRule,
+    header_names: HeaderNames,
     response_body_bytes_max: Option<usize>,
+    /// Boxed: few endpoints want one.
+    form: Option<Box<Form>>,
 }
 
 impl Target {
@@ -145,7 +184,12 @@ impl Target {
             signer: Signer::new(spec.secrets),
             timeout_total: spec.timeout_total,
             success: spec.success,
+            header_names: spec.header_names,
             response_body_bytes_max: spec.response_body_bytes_max,
+            form: match spec.body {
+                BodyFormat::AsPublished => None,
+                BodyFormat::Form { secret } => Some(Box::new(Form::new(secret))),
+            },
         })
     }
 
@@ -196,6 +240,21 @@ impl Target {
 
     pub(super) fn signer(&self) -> &Signer {
         &self.signer
+    }
+
+    pub(super) fn header_names(&self) -> HeaderNames {
+        self.header_names
+    }
+
+    /// The most that signatures take in a request, under all names.
+    pub(super) fn signature_bytes_max(&self) -> usize {
+        let times = if self.header_names == HeaderNames::Both { 2 } else { 1 };
+        times * self.signer.text_bytes_max()
+    }
+
+    /// How payloads become forms, if they do.
+    pub(super) fn form(&self) -> Option<&Form> {
+        self.form.as_deref()
     }
 
     pub(super) fn timeout_total(&self) -> Option<Duration> {
@@ -277,15 +336,7 @@ mod tests {
     use super::*;
 
     fn spec(url: &str) -> TargetSpec<'_> {
-        TargetSpec {
-            url,
-            headers: &[],
-            authorization: None,
-            secrets: &[],
-            timeout_total: None,
-            success: SuccessRule::Any2xx,
-            response_body_bytes_max: None,
-        }
+        TargetSpec::new(url)
     }
 
     fn authorized(authorization: &Authorization) -> Result<String, TargetError> {
@@ -346,8 +397,8 @@ mod tests {
             ..spec("https://a.example/")
         };
         assert_eq!(Target::prepare(both).unwrap_err(), TargetError::AuthorizationTwice);
-        let secrets: Vec<_> = (0..5).map(|_| SigningSecret::generate()).collect();
+        let secrets: Vec<_> = (0..11).map(|_| SigningSecret::generate()).collect();
         let refusal = Target::prepare(TargetSpec { secrets: &secrets, ..spec("https://a.example/") });
-        assert_eq!(refusal.unwrap_err().to_string(), "5 signing secrets; the limit is 4");
+        assert_eq!(refusal.unwrap_err().to_string(), "11 signing secrets; the limit is 10");
     }
 }

@@ -234,6 +234,35 @@ async fn a_secret_is_taken_generated_and_rotated() {
 }
 
 #[tokio::test]
+async fn of_a_private_key_only_the_public_one_is_ever_shown() {
+    let world = World::new();
+    world.with_endpoint().await;
+    // RFC 8032 section 7.1, test 1.
+    let private = "whsk_nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=";
+    let public = "whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    world.post("/app/acme/endpoint", json!({"url": "https://x", "uid": "own", "secret": private})).await;
+    let path = "/app/acme/endpoint/own/secret";
+    assert_eq!(world.get(path).await, (200, json!({"key": public})));
+    // A new one is of the same kind, unless the body says otherwise.
+    assert_eq!(world.post(&format!("{path}/rotate"), Value::Null).await.0, 204);
+    let next = world.get(path).await.1["key"].clone();
+    assert!(next.as_str().unwrap().starts_with("whpk_") && next != public, "{next}");
+    for (signature, prefix) in [("v1", "whsec_"), ("v1a", "whpk_")] {
+        let rotated = world.post(&format!("{path}/rotate"), json!({"signature": signature})).await;
+        assert_eq!(rotated.0, 204);
+        assert!(world.get(path).await.1["key"].as_str().unwrap().starts_with(prefix));
+    }
+    for (body, field) in [
+        (json!({"signature": "v2"}), "signature"),
+        (json!({"signature": "v1", "key": private}), "signature"),
+        (json!({"key": "whsk_AAAA"}), "key"),
+    ] {
+        let (status, refused) = world.post(&format!("{path}/rotate"), body).await;
+        assert_eq!((status, location(&refused)), (422, json!(["body", field])));
+    }
+}
+
+#[tokio::test]
 async fn an_event_type_is_archived_hidden_and_taken_back_into_use() {
     let world = World::new();
     let body = json!({"name": "a.b", "description": "d", "schemas": {"1": {"type": "object"}}});

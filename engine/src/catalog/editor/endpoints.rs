@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::super::check::{CatalogError, FieldError};
 use super::super::limits::SECRETS_MAX;
 use super::super::record::{Key, Record};
-use super::super::{Disabled, Endpoint, EndpointDraft, GRACE_SECONDS_MAX, Secret};
+use super::super::{Disabled, Endpoint, EndpointDraft, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
 use super::{Editor, Put, Turn, random};
 use crate::clock::unix_ms;
 use crate::config::UnknownEventTypes;
@@ -94,8 +94,8 @@ impl Editor {
         Ok(())
     }
 
-    /// Gives an endpoint a new secret (`None`: a random one). The one before keeps signing beside it for
-    /// `grace_seconds`, 0 to [`GRACE_SECONDS_MAX`].
+    /// Gives an endpoint a new secret. The one before keeps signing beside it for `grace_seconds`, 0 to
+    /// [`GRACE_SECONDS_MAX`].
     ///
     /// # Errors
     /// A secret of another form; a grace time outside its range; when there is no such endpoint; a change
@@ -103,16 +103,16 @@ impl Editor {
     pub async fn rotate_secret(
         &self,
         id: EndpointId,
-        key: Option<&str>,
+        new: NewSecret<'_>,
         grace_seconds: u32,
     ) -> Result<(), CatalogError> {
         if grace_seconds > GRACE_SECONDS_MAX {
             let problem = format!("is {grace_seconds}; it must be 0 to {GRACE_SECONDS_MAX}");
             return Err(FieldError::new("gracePeriodSeconds", problem).into());
         }
-        let newest = key.map_or_else(|| Ok(Secret::generate()), |key| Secret::parse("key", key))?;
         let turn = self.turn().await;
         let present = self.present_endpoint(id)?;
+        let newest = new.make(present.secrets.first())?;
         let now_ms = unix_ms();
         let expires_ms = now_ms + u64::from(grace_seconds) * 1_000;
         let older =
@@ -136,7 +136,10 @@ impl Editor {
             return Err(CatalogError::NotFound { what: "application" });
         }
         self.check_endpoint(application, None, &mut draft)?;
-        let secret = secret.map_or_else(|| Ok(Secret::generate()), |text| Secret::parse("secret", text))?;
+        let secret = match secret {
+            Some(text) => Secret::parse("secret", text)?,
+            None => Secret::generate(SignatureKind::V1),
+        };
         let now_ms = unix_ms();
         let id = loop {
             let id = EndpointId::new(now_ms, random());

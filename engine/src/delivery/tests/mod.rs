@@ -86,15 +86,7 @@ fn sender(config: &DeliveryConfig) -> Sender {
 }
 
 fn spec(url: &str) -> TargetSpec<'_> {
-    TargetSpec {
-        url,
-        headers: &[],
-        authorization: None,
-        secrets: &[],
-        timeout_total: None,
-        success: SuccessRule::Any2xx,
-        response_body_bytes_max: None,
-    }
+    TargetSpec::new(url)
 }
 
 fn target(url: &str) -> Target {
