@@ -8,6 +8,7 @@
 //! signature costs a copy of the message besides, which ed25519 reads twice (RFC 8032 section 5.1.6).
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::Ed25519KeyPair;
@@ -19,10 +20,10 @@ use super::secret::{self, SigningSecret};
 /// The most that the text of one signature takes: `v1a,` and the base64 of 64 bytes.
 const TEXT_BYTES_MAX: usize = 4 + 88;
 
-/// Prepared keys, newest first.
+/// Prepared keys, newest first. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Signer {
-    keys: Box<[Prepared]>,
+    keys: Arc<[Prepared]>,
 }
 
 struct Prepared {

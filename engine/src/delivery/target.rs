@@ -5,6 +5,7 @@
 //!
 //! Not here: whether the URL may be connected to. That is asked at every new connection (`connect`).
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -163,8 +164,7 @@ pub struct Target {
     success: SuccessRule,
     header_names: HeaderNames,
     response_body_bytes_max: Option<usize>,
-    /// Boxed: few endpoints want one.
-    form: Option<Box<Form>>,
+    form: Option<Arc<Form>>,
 }
 
 impl Target {
@@ -188,28 +188,32 @@ impl Target {
             response_body_bytes_max: spec.response_body_bytes_max,
             form: match spec.body {
                 BodyFormat::AsPublished => None,
-                BodyFormat::Form { secret } => Some(Box::new(Form::new(secret))),
+                BodyFormat::Form { secret } => Some(Arc::new(Form::new(secret))),
             },
         })
     }
 
-    /// The same at another URL, signed with another secret if one is given.
+    /// The same at another URL. Its secret, if one is given, signs there; where requests are forms, it is their
+    /// parameter `secret`.
     ///
     /// # Errors
     /// If the URL or the secret cannot be used.
     pub fn at_url(&self, url: &str, secret: Option<&str>) -> Result<Self, TargetError> {
         let url = CheckedUrl::parse(url)?;
-        let signer = match secret {
-            Some(secret) => Signer::new(&[SigningSecret::parse(secret)?]),
-            None => self.signer.clone(),
+        let (signer, form) = match (secret, &self.form) {
+            (Some(secret), Some(_)) => (self.signer.clone(), Some(Arc::new(Form::new(Some(secret))))),
+            (Some(secret), None) => (Signer::new(&[SigningSecret::parse(secret)?]), None),
+            (None, form) => (self.signer.clone(), form.clone()),
         };
         Ok(Self {
             http1_start: http1_start(&url),
             lines: self.lines.clone(),
             url,
             signer,
+            form,
             timeout_total: self.timeout_total,
             success: self.success,
+            header_names: self.header_names,
             response_body_bytes_max: self.response_body_bytes_max,
         })
     }

@@ -123,8 +123,8 @@ pub(super) fn check_url(
     }
     super::check_size("override url", new.url.len(), URL_BYTES_MAX)?;
     let url = (judge.0)(new.url).map_err(|problem| PublishError::OwnUrl { problem })?;
-    check_secret(&endpoint, new.secret)?;
-    Ok((endpoint.id, OwnUrl { url: url.into(), secret: new.secret.map(Into::into) }))
+    let secret = new.secret.map(|secret| check_secret(&endpoint, secret)).transpose()?;
+    Ok((endpoint.id, OwnUrl { url: url.into(), secret }))
 }
 
 fn the_only_one(catalog: &Catalog, routed: &[EndpointId]) -> Result<Arc<Endpoint>, PublishError> {
@@ -140,14 +140,13 @@ fn the_only_one(catalog: &Catalog, routed: &[EndpointId]) -> Result<Arc<Endpoint
     })
 }
 
-/// Errors never repeat it.
-fn check_secret(endpoint: &Endpoint, secret: Option<&str>) -> Result<(), PublishError> {
-    let Some(secret) = secret else { return Ok(()) };
+/// The secret in normal form. Errors never repeat it.
+fn check_secret(endpoint: &Endpoint, secret: &str) -> Result<Box<str>, PublishError> {
     super::check_size("override secret", secret.len(), URL_SECRET_BYTES_MAX)?;
-    let problem = match endpoint.format {
-        Format::Json => Secret::parse("secret", secret).err().map(|error| error.to_string()),
-        Format::Form if secret.is_empty() => Some("secret is empty".into()),
-        Format::Form => None,
+    let checked = match endpoint.format {
+        Format::Json => Secret::parse("secret", secret).map(|parsed| parsed.key).map_err(|e| e.to_string()),
+        Format::Form if secret.is_empty() => Err("secret is empty".into()),
+        Format::Form => Ok(secret.into()),
     };
-    problem.map_or(Ok(()), |problem| Err(PublishError::OwnUrlSecret { problem }))
+    checked.map(Into::into).map_err(|problem| PublishError::OwnUrlSecret { problem })
 }

@@ -205,6 +205,17 @@ fn a_message_may_bring_along_a_url_for_the_endpoint_that_it_goes_to() {
 }
 
 #[test]
+fn the_secret_of_a_url_of_ones_own_is_kept_in_the_form_that_signing_needs() {
+    let secret = |given: &'static str| {
+        let url = NewUrl { secret: Some(given), ..own_url("https://b.example/") };
+        let admitted = admitted(|new| new.url = Some(url)).unwrap();
+        admitted.extras.unwrap().url.unwrap().secret.unwrap()
+    };
+    assert_eq!(&*secret("C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+    assert_eq!(&*secret("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"), "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD");
+}
+
+#[test]
 fn an_endpoint_that_did_not_want_the_message_may_lend_its_settings_to_a_url() {
     let name = EndpointId::from_u64(9).to_string();
     let mut new = NewMessage { event_type: "call.started", ..message() };

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
+//! | what a request looks like | `formats` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts` |
@@ -21,6 +22,7 @@ mod derived_folders;
 mod disk_full;
 mod documents;
 mod fairness;
+mod formats;
 mod harness;
 mod history;
 mod kill;
