@@ -28,15 +28,18 @@ use super::failure::Failure;
 use super::host::Scheme;
 use super::http1::{Http1, ReadBuffer};
 use super::http2::Http2;
+use super::identity::Identity;
 use super::lease::OpenCount;
 use super::pool::Opened;
 use super::resolver::Resolve;
 use super::response::ResponseLimits;
 use super::stream::Stream;
-use super::trust::handshake_failure;
+use super::target::Target;
+use super::trust::{Trust, handshake_failure};
 
 /// How many addresses of a name are tried for one connection.
 const ADDRESSES_DIALLED_MAX: usize = 4;
+const NOBODY_BELIEVED: &str = "this server has no CA certificates to check by";
 
 /// Opens the connections of one shard.
 pub(super) struct Connector {
@@ -44,6 +47,9 @@ pub(super) struct Connector {
     resolver: Rc<dyn Resolve>,
     /// `None` where no receiver could be believed.
     tls: Option<TlsConnector>,
+    /// For those who show or believe something of their own.
+    trust: Trust,
+    http2: bool,
     timeouts: Timeouts,
     response: ResponseLimits,
     buffer: ReadBuffer,
@@ -57,6 +63,8 @@ impl Connector {
             policy: RefCell::new(Rc::new(config.egress.clone())),
             resolver,
             tls: tls.map(|tls| TlsConnector::from(Arc::new(tls))),
+            trust: config.trust.clone(),
+            http2: config.http2,
             timeouts: config.timeouts,
             response: config.response,
             buffer: ReadBuffer::new(),
@@ -74,13 +82,14 @@ impl Connector {
         self.open.get()
     }
 
-    /// Opens a connection to the host of `url`; writes into `timing` how long each step took.
+    /// Opens a connection to the host of `target`; writes into `timing` how long each step took.
     pub(super) async fn open(
         &self,
-        url: &CheckedUrl,
+        target: &Target,
         deadline: &mut Deadline,
         timing: &mut Timing,
     ) -> Result<Opened, Failure> {
+        let url = target.url();
         let policy = Rc::clone(&self.policy.borrow());
         let permitted_at = Instant::now();
         policy.check_url(url).map_err(|error| forbidden(&error))?;
@@ -92,7 +101,7 @@ impl Connector {
 
         let began = Instant::now();
         let handshake =
-            deadline.within(Phase::Tls, began, self.timeouts.tls, pin!(self.encrypt(url, tcp))).await;
+            deadline.within(Phase::Tls, began, self.timeouts.tls, pin!(self.encrypt(target, tcp))).await;
         timing.tls_us = micros_since(began);
         let tls = handshake??;
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
@@ -141,17 +150,28 @@ impl Connector {
         Ok(alternate_families(permitted))
     }
 
-    async fn encrypt(&self, url: &CheckedUrl, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
+    async fn encrypt(&self, target: &Target, tcp: TcpStream) -> Result<TlsStream<TcpStream>, Failure> {
         let failed = |detail: String| Failure::new(Outcome::TlsFailed, detail);
-        let connector = self.tls.as_ref();
-        let connector =
-            connector.ok_or_else(|| failed("this server has no CA certificates to check by".to_owned()))?;
+        let url = target.url();
+        let connector = match target.identity() {
+            None => self.tls.as_ref().ok_or(NOBODY_BELIEVED),
+            Some(identity) => identity.connector(|| self.connector_of(identity)),
+        };
+        let connector = connector.map_err(|why| failed(why.to_owned()))?;
         let name = match url.address() {
             Some(address) => ServerName::from(address),
             None => ServerName::try_from(url.host().name().to_owned())
                 .map_err(|_| failed("the name of the host cannot be in a certificate".to_owned()))?,
         };
         connector.connect(name, tcp).await.map_err(|error| failed(handshake_failure(&error)))
+    }
+
+    fn connector_of(&self, identity: &Identity) -> Result<TlsConnector, String> {
+        match self.trust.client_config_of(identity, self.http2) {
+            Ok(Some(config)) => Ok(TlsConnector::from(Arc::new(config))),
+            Ok(None) => Err(NOBODY_BELIEVED.to_owned()),
+            Err(error) => Err(format!("TLS cannot be set up as the endpoint wants it: {error}")),
+        }
     }
 
     fn http1(&self, stream: Stream, permitted_at: Instant, open: OpenCount) -> Opened {

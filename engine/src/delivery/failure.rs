@@ -9,6 +9,8 @@ use std::io;
 
 use crate::core::outcome::{Outcome, Phase};
 
+use super::trust::alert_failure;
+
 /// The receiver sent more than it may within one exchange.
 #[derive(Debug, thiserror::Error)]
 #[error("the receiver sent more bytes than an exchange may have")]
@@ -62,9 +64,9 @@ impl Failure {
     }
 
     fn from_cause(error: &(dyn Error + 'static), cause: Option<&(dyn Error + 'static)>) -> Self {
-        if let Some(alert @ rustls::Error::AlertReceived(_)) = find::<rustls::Error>(error) {
-            // In TLS 1.3 a server judges a missing client certificate after our side of the handshake.
-            return Self::new(Outcome::TlsFailed, format!("the receiver ended TLS: {alert}"));
+        if let Some(alert) = alert_in(error) {
+            // In TLS 1.3 a server judges a client certificate after our side of the handshake.
+            return Self::new(Outcome::TlsFailed, alert_failure(&alert));
         }
         if let Some(cause) = find::<io::Error>(error)
             && matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
@@ -83,6 +85,16 @@ impl From<AllowanceSpent> for Failure {
     fn from(spent: AllowanceSpent) -> Self {
         Self::new(Outcome::ProtocolError, spent.to_string())
     }
+}
+
+/// The name of the alert with which the receiver ended TLS, if that is what happened.
+fn alert_in(error: &(dyn Error + 'static)) -> Option<String> {
+    if let Some(rustls::Error::AlertReceived(alert)) = find::<rustls::Error>(error) {
+        return Some(format!("{alert:?}"));
+    }
+    // Of an error in a connection's task, HTTP/2 hands on the words alone.
+    let words = find::<io::Error>(error)?.to_string();
+    words.strip_prefix("received fatal alert: ").map(str::to_owned)
 }
 
 /// The first error of this type in the chain of causes.

@@ -6,7 +6,8 @@
 //! maximum age after which the name is resolved and the address judged again.
 //!
 //! Invariants
-//! - A connection is handed out only for the host that it was opened for.
+//! - A connection is handed out only for the host that it was opened for, and to targets that show and believe what
+//!   it was opened with.
 //! - A connection that an earlier egress policy permitted is not handed out.
 //! - At most `connections_max` connections wait here, at most `connections_per_host_max` for one host.
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 use super::host::HostKey;
 use super::http1::Http1;
 use super::http2::{Http2, Http2Stream};
+use super::identity::Fingerprint;
 use super::lease::Lease;
 
 /// How many connections are kept, and for how long.
@@ -43,16 +45,29 @@ pub(super) enum Opened {
     Http2(Rc<Http2>),
 }
 
+/// Where a connection leads, and with what it was opened.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) host: &'a HostKey,
+    pub(super) identity: Fingerprint,
+}
+
 struct Idle {
     connection: Box<Http1>,
+    identity: Fingerprint,
     since: Instant,
+}
+
+struct Shared {
+    connection: Rc<Http2>,
+    identity: Fingerprint,
 }
 
 #[derive(Default)]
 struct HostConnections {
     /// The longest idle first.
     idle: Vec<Idle>,
-    shared: Vec<Rc<Http2>>,
+    shared: Vec<Shared>,
 }
 
 impl HostConnections {
@@ -80,16 +95,22 @@ impl Pool {
         }
     }
 
-    /// A connection to this host that is ready for a request, if there is one.
-    pub(super) fn checkout(&self, host: &HostKey, now: Instant) -> Option<Lease> {
+    /// A connection to this place that is ready for a request, if there is one.
+    pub(super) fn checkout(&self, place: Place<'_>, now: Instant) -> Option<Lease> {
         let mut hosts = self.hosts.borrow_mut();
-        let connections = hosts.get_mut(host)?;
+        let connections = hosts.get_mut(place.host)?;
         let streams_max = self.limits.streams_per_connection_max;
-        let has_room = |shared: &&Rc<Http2>| self.may_share(shared, now) && shared.has_room(streams_max);
+        let has_room = |shared: &&Shared| {
+            shared.identity == place.identity
+                && self.may_share(&shared.connection, now)
+                && shared.connection.has_room(streams_max)
+        };
         if let Some(shared) = connections.shared.iter().find(has_room) {
-            return Some(Lease::Http2(Http2Stream::new(Rc::clone(shared))));
+            return Some(Lease::Http2(Http2Stream::new(Rc::clone(&shared.connection))));
         }
-        while let Some(mut idle) = connections.idle.pop() {
+        // Nearly always the last: few hosts are spoken to under several identities.
+        while let Some(at) = connections.idle.iter().rposition(|idle| idle.identity == place.identity) {
+            let mut idle = connections.idle.remove(at);
             self.kept.set(self.kept.get() - 1);
             if self.may_reuse(&mut idle, now) {
                 return Some(Lease::Http1(idle.connection));
@@ -99,23 +120,25 @@ impl Pool {
     }
 
     /// Takes a connection up and gives it on lease.
-    pub(super) fn adopt(&self, host: &HostKey, opened: Opened) -> Lease {
+    pub(super) fn adopt(&self, place: Place<'_>, opened: Opened) -> Lease {
         match opened {
             Opened::Http1(connection) => Lease::Http1(connection),
-            Opened::Http2(shared) => {
-                let stream = Http2Stream::new(Rc::clone(&shared));
-                self.keep(host, |connections| connections.shared.push(shared));
+            Opened::Http2(connection) => {
+                let stream = Http2Stream::new(Rc::clone(&connection));
+                let identity = place.identity;
+                self.keep(place.host, |known| known.shared.push(Shared { connection, identity }));
                 Lease::Http2(stream)
             }
         }
     }
 
     /// Takes a connection back after an exchange that came to its proper end.
-    pub(super) fn put_back(&self, host: &HostKey, lease: Lease, now: Instant) {
+    pub(super) fn put_back(&self, place: Place<'_>, lease: Lease, now: Instant) {
         // A shared connection never left.
         let Lease::Http1(connection) = lease else { return };
         if self.is_current(connection.permitted_at, now) && connection.is_idle() {
-            self.keep(host, |connections| connections.idle.push(Idle { connection, since: now }));
+            let idle = Idle { connection, identity: place.identity, since: now };
+            self.keep(place.host, |connections| connections.idle.push(idle));
         }
     }
 
@@ -126,7 +149,8 @@ impl Pool {
             connections.idle.retain_mut(|idle| self.may_reuse(idle, now));
             connections.shared.retain(|shared| {
                 let is_idle = |since| now.saturating_duration_since(since) >= self.limits.idle_timeout;
-                self.may_share(shared, now) && !shared.idle_since().is_some_and(is_idle)
+                let connection = &shared.connection;
+                self.may_share(connection, now) && !connection.idle_since().is_some_and(is_idle)
             });
             kept += connections.len();
             connections.len() > 0
@@ -137,7 +161,7 @@ impl Pool {
     /// Closes what is idle and never hands out again what is in use: a new policy applies.
     pub(super) fn renew(&self) {
         for shared in self.hosts.take().into_values().flat_map(|connections| connections.shared) {
-            shared.retire();
+            shared.connection.retire();
         }
         self.kept.set(0);
         self.policy_since.set(Instant::now());

@@ -123,7 +123,7 @@ impl Attempt<'_> {
     async fn run(&mut self, message: MessageHead<'_>, payload: Bytes) -> Result<Answer, Failure> {
         let (sender, target) = (self.sender, self.target);
         let request = Request::new(target, message, payload, self.unix_secs)?;
-        if let Some(lease) = sender.pool.checkout(target.host(), self.began) {
+        if let Some(lease) = sender.pool.checkout(target.place(), self.began) {
             self.reused = true;
             match self.exchange(lease, &request, self.began).await {
                 Ok(answer) => return Ok(answer),
@@ -133,8 +133,8 @@ impl Attempt<'_> {
             }
         }
         // Boxed, so that the many attempts that need no connection are not as large as those that do.
-        let opening = Box::pin(sender.connector.open(target.url(), &mut self.deadline, &mut self.timing));
-        let lease = sender.pool.adopt(target.host(), opening.await?);
+        let opening = Box::pin(sender.connector.open(target, &mut self.deadline, &mut self.timing));
+        let lease = sender.pool.adopt(target.place(), opening.await?);
         self.exchange(lease, &request, Instant::now()).await.map_err(|unanswered| match unanswered {
             Unanswered::Failed(failure) => failure,
             Unanswered::NotSent => {
@@ -174,7 +174,7 @@ impl Attempt<'_> {
             self.deadline.within(Phase::Total, self.began, TOTAL_MAX, pin!(lease.read_body(limits))).await;
         let body = read.flatten().map_err(Unanswered::Failed)?;
         lease.swap_timer(&mut self.deadline);
-        sender.pool.put_back(target.host(), lease, Instant::now());
+        sender.pool.put_back(target.place(), lease, Instant::now());
 
         let (outcome, detail) = judge(&head, target.success(), self.unix_secs, &sender.retry_after);
         Ok(Answer { outcome, detail, headers: head.text, body })

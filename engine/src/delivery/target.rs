@@ -18,6 +18,8 @@ use super::form::Form;
 use super::header_names::HeaderNames;
 use super::headers::{HeaderError, parse_headers};
 use super::host::HostKey;
+use super::identity::{Fingerprint, Identity};
+use super::pool::Place;
 use super::secret::{SecretError, SigningSecret};
 use super::signature::Signer;
 
@@ -102,6 +104,8 @@ pub struct TargetSpec<'a> {
     pub body: BodyFormat<'a>,
     /// What the headers are called that say id, time and signature.
     pub header_names: HeaderNames,
+    /// What its connections show and believe beyond what all do.
+    pub identity: Option<&'a Arc<Identity>>,
 }
 
 impl<'a> TargetSpec<'a> {
@@ -117,6 +121,7 @@ impl<'a> TargetSpec<'a> {
             response_body_bytes_max: None,
             body: BodyFormat::AsPublished,
             header_names: HeaderNames::Webhook,
+            identity: None,
         }
     }
 }
@@ -165,6 +170,7 @@ pub struct Target {
     header_names: HeaderNames,
     response_body_bytes_max: Option<usize>,
     form: Option<Arc<Form>>,
+    identity: Option<Arc<Identity>>,
 }
 
 impl Target {
@@ -190,6 +196,7 @@ impl Target {
                 BodyFormat::AsPublished => None,
                 BodyFormat::Form { secret } => Some(Arc::new(Form::new(secret))),
             },
+            identity: spec.identity.cloned(),
         })
     }
 
@@ -211,6 +218,7 @@ impl Target {
             url,
             signer,
             form,
+            identity: self.identity.clone(),
             timeout_total: self.timeout_total,
             success: self.success,
             header_names: self.header_names,
@@ -221,6 +229,17 @@ impl Target {
     /// Scheme, name and port of its URL.
     pub fn host(&self) -> &HostKey {
         self.url.host()
+    }
+
+    /// Which connections may be used for it.
+    pub(super) fn place(&self) -> Place<'_> {
+        let identity = self.identity.as_ref().map_or(Fingerprint::NONE, |identity| identity.fingerprint());
+        Place { host: self.host(), identity }
+    }
+
+    /// What its connections show and believe beyond what all do.
+    pub(super) fn identity(&self) -> Option<&Identity> {
+        self.identity.as_deref()
     }
 
     /// Its URL.

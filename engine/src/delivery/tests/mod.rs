@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod guard;
+mod identities;
 mod limits;
 mod receiver;
 mod tls;

@@ -8,9 +8,13 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd,
+};
 use rustls::ServerConfig;
-use rustls_pki_types::PrivateKeyDer;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -36,32 +40,64 @@ impl Authority {
         Trust::with_extra(vec![self.0.der().clone()]).unwrap()
     }
 
-    fn server(&self, name: &str, expired: bool, alpn: &[&str]) -> ServerConfig {
+    pub(super) fn certificate(&self) -> CertificateDer<'static> {
+        self.0.der().clone()
+    }
+
+    pub(super) fn pem(&self) -> String {
+        self.0.pem()
+    }
+
+    pub(super) fn sign(&self, params: CertificateParams, key: &KeyPair) -> Certificate {
+        params.signed_by(key, &self.0).unwrap()
+    }
+
+    pub(super) fn server(&self, name: &str, expired: bool, alpn: &[&str]) -> ServerConfig {
+        self.configure(name, expired, WebPkiClientVerifier::no_client_auth(), alpn)
+    }
+
+    /// A server for `shop.example` that wants to be shown a certificate.
+    pub(super) fn server_that_checks(
+        &self,
+        verifier: Arc<dyn ClientCertVerifier>,
+        alpn: &[&str],
+    ) -> ServerConfig {
+        self.configure("shop.example", false, verifier, alpn)
+    }
+
+    fn configure(
+        &self,
+        name: &str,
+        expired: bool,
+        clients: Arc<dyn ClientCertVerifier>,
+        alpn: &[&str],
+    ) -> ServerConfig {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         if expired {
             params.not_after = date_time_ymd(2020, 1, 1);
         }
-        let certificate = params.signed_by(&key, &self.0).unwrap().der().clone();
+        let certificate = self.sign(params, &key).der().clone();
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder =
             ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let mut config = builder.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+        let builder = builder.with_client_cert_verifier(clients);
+        let mut config = builder.with_single_cert(vec![certificate], key).unwrap();
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         config
     }
 }
 
 /// A receiver behind TLS that answers 204 to everything, in the version that was agreed on.
-struct TlsReceiver {
+pub(super) struct TlsReceiver {
     port: u16,
     connections: Rc<Cell<usize>>,
     http2_requests: Rc<Cell<usize>>,
 }
 
 impl TlsReceiver {
-    async fn start(config: ServerConfig) -> Self {
+    pub(super) async fn start(config: ServerConfig) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -76,7 +112,11 @@ impl TlsReceiver {
         Self { port, connections, http2_requests }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn connections(&self) -> usize {
+        self.connections.get()
+    }
+
+    pub(super) fn url(&self) -> String {
         format!("https://shop.example:{}/hook", self.port)
     }
 }
@@ -118,11 +158,11 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Local {
     }
 }
 
-fn believing(authority: &Authority) -> DeliveryConfig {
+pub(super) fn believing(authority: &Authority) -> DeliveryConfig {
     DeliveryConfig { trust: authority.trust(), ..config() }
 }
 
-fn sender(config: &DeliveryConfig) -> Sender {
+pub(super) fn sender(config: &DeliveryConfig) -> Sender {
     Sender::with_resolver(config, Answers::new(&[&["127.0.0.1"]])).unwrap()
 }
 
@@ -191,11 +231,14 @@ fn a_certificate_that_cannot_be_believed_is_refused_in_words() {
     run(async {
         let authority = Authority::new();
         for (server, detail) in [
-            (authority.server("shop.example", true, &[]), "the certificate has expired"),
-            (authority.server("other.example", false, &[]), "the certificate is for another name"),
+            (authority.server("shop.example", true, &[]), "the certificate has expired (cert_expired)"),
+            (
+                authority.server("other.example", false, &[]),
+                "the certificate is for another name (cert_name)",
+            ),
             (
                 Authority::new().server("shop.example", false, &[]),
-                "the certificate is from an unknown authority",
+                "the certificate is from an unknown authority (cert_untrusted)",
             ),
         ] {
             let receiver = TlsReceiver::start(server).await;
@@ -218,7 +261,7 @@ fn a_plain_receiver_under_an_https_url_is_refused_in_words() {
         });
         let ended = attempt(&sender(&believing(&Authority::new())), &url).await;
         assert_eq!(ended.outcome, Outcome::TlsFailed);
-        assert_eq!(ended.detail, "the receiver does not speak TLS on this port");
+        assert_eq!(ended.detail, "the receiver does not speak TLS on this port (tls_unsupported)");
     });
 }
 
