@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use papaya::HashMap;
 
-use crate::catalog::{self, CatalogEvent, Disabled, Endpoint};
+use crate::catalog::{self, CatalogEvent, Disabled, Endpoint, FieldError};
 use crate::clock::{self, Clock};
 use crate::core::delivery::DeliveryState;
 use crate::core::health::{HealthCell, HealthView};
@@ -20,7 +20,8 @@ use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::shard::{EndpointSettings, Gone};
 use crate::delivery::{
-    self, Authorization, BodyFormat, CheckedUrl, HeaderNames, SigningSecret, SuccessRule, Target, TargetSpec,
+    self, Authorization, BodyFormat, CheckedUrl, ClientCertificatePem, HeaderNames, Identity, IdentityError,
+    IdentityPart, SigningSecret, SuccessRule, Target, TargetSpec,
 };
 use crate::shard::{Shards, ToShard};
 use crate::writer::ANSWER_BYTES_MAX;
@@ -193,6 +194,9 @@ fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
             Authorization::Basic { user: username.clone(), password: password.clone() }
         }
     });
+    let client = endpoint.client_certificate.as_deref().map(pem_of);
+    let identity = Identity::read(client, endpoint.ca_certificates.as_deref());
+    let identity = identity.map_err(|error| Arc::from(error.to_string()))?;
     Target::prepare(TargetSpec {
         headers: &headers,
         authorization: authorization.as_ref(),
@@ -216,7 +220,28 @@ fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
             catalog::HeaderNames::Svix => HeaderNames::Svix,
             catalog::HeaderNames::Both => HeaderNames::Both,
         },
+        identity: identity.as_ref(),
         ..TargetSpec::new(&endpoint.url)
     })
     .map_err(|error| Arc::from(error.to_string()))
+}
+
+fn pem_of(certificate: &catalog::ClientCertificate) -> ClientCertificatePem<'_> {
+    ClientCertificatePem { certificate: &certificate.certificate, key: &certificate.key }
+}
+
+/// What is wrong with the certificates of an endpoint, by the name of its field in the API.
+pub(crate) fn check_identity(
+    client: Option<&catalog::ClientCertificate>,
+    authorities: Option<&str>,
+) -> Result<(), FieldError> {
+    let problem = |error: IdentityError| FieldError {
+        field: match error.part {
+            IdentityPart::Certificate => "clientCertificate.certificate",
+            IdentityPart::Key => "clientCertificate.key",
+            IdentityPart::Authorities => "caCertificates",
+        },
+        problem: error.problem,
+    };
+    Identity::read(client.map(pem_of), authorities).map(drop).map_err(problem)
 }

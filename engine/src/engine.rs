@@ -32,7 +32,7 @@ use crate::delivery::{
     self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, Sender, Timeouts, Trust,
 };
 use crate::descriptors;
-use crate::directory::Directory;
+use crate::directory::{self, Directory};
 use crate::history::{LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
@@ -507,6 +507,7 @@ fn endpoint_rules(config: &Config, urls: UrlJudge, directory: Arc<Directory>) ->
             delivery::check_headers(headers).map_err(|error| error.to_string())
         }),
         check_retry_policy: Box::new(move |policy| directory.policy(Some(policy)).map(drop)),
+        check_identity: Box::new(directory::check_identity),
         unknown_event_types: config.limits.unknown_event_types,
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::change::CommitError;
 use super::limits::METADATA_BYTES_MAX;
+use super::request::ClientCertificate;
 use crate::config::UnknownEventTypes;
 use crate::core::ids::{ApplicationId, EndpointId};
 
@@ -53,6 +54,9 @@ pub enum CatalogError {
 
 type Judge<In, Out> = Box<dyn Fn(&In) -> Result<Out, String> + Send + Sync>;
 
+type JudgeIdentity =
+    Box<dyn Fn(Option<&ClientCertificate>, Option<&str>) -> Result<(), FieldError> + Send + Sync>;
+
 /// The rules for endpoints that others know: delivery and configuration.
 pub struct EndpointRules {
     /// The normal form of a URL that may be delivered to, or what is wrong with it.
@@ -61,6 +65,8 @@ pub struct EndpointRules {
     pub check_headers: Judge<[(String, String)], ()>,
     /// What is wrong with this retry policy.
     pub check_retry_policy: Judge<str, ()>,
+    /// What is wrong with a client certificate, or with certificates of authorities (PEM).
+    pub check_identity: JudgeIdentity,
     /// Whether endpoints may ask for event types that the catalog does not have.
     pub unknown_event_types: UnknownEventTypes,
 }

@@ -89,6 +89,7 @@ impl EndpointDraft {
         check::metadata(&self.metadata)?;
         self.check_wishes()?;
         self.check_form()?;
+        self.check_identity(rules)?;
         self.check_request(rules)
     }
 
@@ -134,6 +135,19 @@ impl EndpointDraft {
         self.client_certificate.as_ref().map_or(Ok(()), |certificate| certificate.check())?;
         let ca_bytes = self.ca_certificates.as_ref().map_or(0, |pem| pem.len());
         check::size("caCertificates", ca_bytes, CERTIFICATES_BYTES_MAX)
+    }
+
+    fn check_identity(&self, rules: &EndpointRules) -> Result<(), FieldError> {
+        let (client, authorities) = (self.client_certificate.as_deref(), self.ca_certificates.as_deref());
+        let is_encrypted = self.url.starts_with("https:");
+        for (field, is_given) in
+            [("clientCertificate", client.is_some()), ("caCertificates", authorities.is_some())]
+        {
+            if is_given && !is_encrypted {
+                return Err(FieldError::new(field, "needs a URL with https"));
+            }
+        }
+        (rules.check_identity)(client, authorities)
     }
 
     fn check_request(&mut self, rules: &EndpointRules) -> Result<(), FieldError> {

@@ -63,6 +63,7 @@ pub(crate) fn rules(unknown_event_types: UnknownEventTypes) -> EndpointRules {
         check_retry_policy: Box::new(
             |text| if text == "patient" { Ok(()) } else { Err("is not known".into()) },
         ),
+        check_identity: Box::new(|_, _| Ok(())),
         unknown_event_types,
     }
 }

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
-//! | what a request looks like | `formats` |
+//! | what a request looks like | `formats`, `identities` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts` |
@@ -25,6 +25,7 @@ mod fairness;
 mod formats;
 mod harness;
 mod history;
+mod identities;
 mod kill;
 mod lockout;
 mod outcomes;
