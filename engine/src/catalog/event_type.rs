@@ -1,10 +1,12 @@
 //! An event type: a dotted name that endpoints subscribe to, with what is known about its payloads.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::check::{self, FieldError};
 use super::limits::{DESCRIPTION_BYTES_MAX, EVENT_TYPE_BYTES_MAX, SCHEMAS_BYTES_MAX};
+use super::schemas;
 
 /// An event type. Its serde form is the one on disk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -30,6 +32,14 @@ pub struct EventType {
     pub created_ms: u64,
     /// Unix milliseconds.
     pub updated_ms: u64,
+}
+
+impl EventType {
+    /// A payload as its newest schema describes it: the first of the schema's own `examples`, or one made up
+    /// from its types, always the same. `None` without schemas.
+    pub fn example(&self) -> Option<Value> {
+        self.schemas.as_deref().and_then(schemas::example)
+    }
 }
 
 /// The part of an event type that can be chosen.

@@ -34,6 +34,7 @@ mod lookup;
 mod page;
 mod record;
 mod request;
+mod schemas;
 mod secret;
 mod task;
 
