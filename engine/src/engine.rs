@@ -222,7 +222,7 @@ impl Parts {
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
         Ok(Self {
             clock,
-            metrics: Metrics::new(),
+            metrics: Metrics::with(catalog.filter_counts().clone()),
             shards,
             editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules),
             directory,

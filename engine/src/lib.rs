@@ -21,6 +21,7 @@ pub mod demo;
 mod descriptors;
 mod directory;
 pub mod engine;
+pub mod filter;
 mod history;
 mod ingest;
 mod keeper;
@@ -28,6 +29,7 @@ pub mod logging;
 mod message;
 pub mod metrics;
 mod outcomes;
+pub mod payload;
 pub mod publish;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it

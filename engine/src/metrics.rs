@@ -14,6 +14,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::core::outcome::Outcome;
+use crate::filter::FilterCounts;
 
 /// A label `outcome`: how an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -60,11 +61,17 @@ pub struct Metrics {
     pub log_bytes: Gauge<i64>,
     /// Connections of publishers.
     pub connections: Gauge<i64, std::sync::atomic::AtomicI64>,
+    filters: FilterCounts,
 }
 
 impl Metrics {
     /// All at zero.
     pub fn new() -> Arc<Self> {
+        Self::with(FilterCounts::default())
+    }
+
+    /// All at zero, but for what filters have counted already.
+    pub fn with(filters: FilterCounts) -> Arc<Self> {
         let attempts = Family::<OutcomeLabel, Counter>::default();
         let success = Outcome::Success { status: 200 }.name();
         let attempts_successful = attempts.get_or_create(&OutcomeLabel { outcome: success }).clone();
@@ -88,6 +95,7 @@ impl Metrics {
             poisoned: Gauge::default(),
             log_bytes: Gauge::default(),
             connections: Gauge::default(),
+            filters,
         };
         metrics.register();
         Arc::new(metrics)
@@ -114,6 +122,9 @@ impl Metrics {
         r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
         r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
         r.register("ingest_connections", "Connections of publishers", self.connections.clone());
+        let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
+        r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);
+        r.register("filters_failed", "Endpoints a message was kept from: their filter had no answer", failed);
     }
 
     /// Counts an attempt.

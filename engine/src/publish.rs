@@ -26,10 +26,12 @@ use crate::catalog::limits::{CHANNEL_BYTES_MAX, EVENT_TYPE_BYTES_MAX};
 use crate::catalog::{Catalog, EventTypeStanding, RoutedApplication, is_identifier};
 use crate::config::UnknownEventTypes;
 use crate::core::ids::{ApplicationId, EndpointId};
+use crate::payload::Payload;
 use content_type::is_content_type;
 pub(crate) use content_type::is_json;
 pub use error::{Answer, PublishError};
 pub use extras::{DELIVER_AT_AHEAD_MS_MAX, Extras, NewUrl, ORDERING_KEY_BYTES_MAX, OwnUrl, UrlJudge};
+pub(crate) use json::check as check_json;
 
 /// The longest event id, in bytes.
 pub const EVENT_ID_BYTES_MAX: usize = 256;
@@ -117,7 +119,8 @@ pub fn admit(
     check_payload(limits, content_type, &new.payload)?;
     extras::check_ordering_key(new.ordering_key)?;
     let due_ms = extras::check_due(new.deliver_at_ms)?;
-    let (endpoints, extras) = direct(catalog, limits, &routed, &new, due_ms)?;
+    let payload = Payload::new(&new.payload, content_type.is_none_or(is_json));
+    let (endpoints, extras) = direct(catalog, limits, &routed, &new, &payload, due_ms)?;
     let digest = new.event_id.map_or([0; 16], |_| digest(&new, content_type));
     Ok(Admitted {
         application: routed.id(),
@@ -138,9 +141,10 @@ fn direct(
     limits: &PublishLimits,
     application: &RoutedApplication,
     new: &NewMessage<'_>,
+    payload: &Payload<'_>,
     due_ms: Option<u64>,
 ) -> Result<(Vec<EndpointId>, Option<Box<Extras>>), PublishError> {
-    let routed = application.route(new.event_type, &new.channels);
+    let routed = application.route(new.event_type, &new.channels, payload);
     let (mut endpoints, mut chains) = (routed.endpoints, routed.chains);
     let mut url = None;
     if let Some(own) = new.url {

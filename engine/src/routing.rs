@@ -13,6 +13,7 @@
 //! - No event types chosen: all. `call.*` wants `call.started` and `call.a.b`, neither `call` nor `calls.x`.
 //! - No channels chosen: messages on any channel and on none. Otherwise only messages on one of them.
 //! - A disabled endpoint gets nothing: it is not in the lists.
+//! - An endpoint with a filter gets only messages for which it is true (`filters`).
 //! - Of the endpoints in one chain only the first that wants the message gets it at once (`chains`).
 //!
 //! Invariants
@@ -20,15 +21,19 @@
 //! - An endpoint is named once, however many of its wishes a message fulfils.
 
 mod chains;
+mod filters;
 mod index;
 mod list;
 
 use std::collections::BTreeSet;
 
 use crate::core::ids::EndpointId;
+use crate::filter::FilterCounts;
+use crate::payload::Payload;
 use chains::Chains;
 pub use chains::Routed;
 pub(crate) use chains::next_in_chain;
+use filters::{Asked, Filters};
 use index::{Index, Vacant};
 use list::EndpointList;
 
@@ -44,6 +49,8 @@ pub struct Interest<'a> {
     pub channels: Option<&'a BTreeSet<String>>,
     /// The chain it stands in, and where.
     pub chain: Option<(&'a str, u16)>,
+    /// Only messages for which this expression is true.
+    pub filter: Option<&'a str>,
 }
 
 /// One wish for event types.
@@ -69,6 +76,7 @@ pub struct AppRoutes {
     any_channel: ByEventType,
     by_channel: Index<ByEventType>,
     chains: Chains,
+    filters: Filters,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -85,6 +93,9 @@ impl AppRoutes {
         if let Some((chain, position)) = interest.chain {
             self.chains.insert(id, chain, position);
         }
+        if let Some(filter) = interest.filter {
+            self.filters.insert(id, filter);
+        }
     }
 
     /// Takes an endpoint out of its lists; `interest` is what it was inserted with.
@@ -93,10 +104,20 @@ impl AppRoutes {
         if interest.chain.is_some() {
             self.chains.remove(id);
         }
+        if interest.filter.is_some() {
+            self.filters.remove(id);
+        }
     }
 
-    /// Where a message goes. Allocates the result and nothing else, as long as no endpoint stands in a chain.
-    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Routed {
+    /// Where a message goes. Allocates the result and nothing else, as long as no endpoint stands in a chain or
+    /// has a filter.
+    pub fn route(
+        &self,
+        event_type: &str,
+        channels: &[impl AsRef<str>],
+        payload: &Payload<'_>,
+        counts: &FilterCounts,
+    ) -> Routed {
         let mut routed = Gathered::default();
         self.any_channel.collect(event_type, &mut routed);
         if !self.by_channel.is_empty() {
@@ -106,7 +127,12 @@ impl AppRoutes {
                 }
             }
         }
-        self.chains.apply(routed.into_endpoints())
+        let mut endpoints = routed.into_endpoints();
+        if !self.filters.is_empty() {
+            let channels = channels.iter().map(AsRef::as_ref).collect();
+            self.filters.apply(&mut endpoints, &Asked { event_type, channels, payload, counts });
+        }
+        self.chains.apply(endpoints)
     }
 
     fn edit(&mut self, interest: Interest<'_>, change: impl Fn(&mut EndpointList)) {

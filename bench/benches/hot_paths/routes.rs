@@ -10,6 +10,8 @@ use std::hint::black_box;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion};
 use posthaste::core::ids::EndpointId;
+use posthaste::filter::FilterCounts;
+use posthaste::payload::Payload;
 use posthaste::routing::{AppRoutes, Interest};
 use posthaste_bench::scattered;
 
@@ -40,11 +42,12 @@ fn route(group: &mut BenchmarkGroup<'_, WallTime>, wish: Wish, name: &str, endpo
     let mut turn = 0;
     group.bench_function(name, |bencher| {
         let (routes, asked) = routes.get_or_insert_with(|| (filled(wish, endpoints), asked(endpoints)));
+        let (payload, counts) = (Payload::new(b"{}", true), FilterCounts::default());
         bencher.iter(|| {
             let name = next(asked, &mut turn);
             let found = match wish {
-                Wish::Channel => routes.route("invoice.paid", &[name]),
-                Wish::Exact | Wish::Prefix => routes.route(name, &[] as &[&str]),
+                Wish::Channel => routes.route("invoice.paid", &[name], &payload, &counts),
+                Wish::Exact | Wish::Prefix => routes.route(name, &[] as &[&str], &payload, &counts),
             };
             assert_eq!(black_box(found).endpoints.len(), 1);
         });
@@ -79,8 +82,12 @@ fn filled(wish: Wish, endpoints: u64) -> AppRoutes {
         };
         let names = BTreeSet::from([name]);
         let interest = match wish {
-            Wish::Exact | Wish::Prefix => Interest { event_types: Some(&names), channels: None, chain: None },
-            Wish::Channel => Interest { event_types: None, channels: Some(&names), chain: None },
+            Wish::Exact | Wish::Prefix => {
+                Interest { event_types: Some(&names), channels: None, chain: None, filter: None }
+            }
+            Wish::Channel => {
+                Interest { event_types: None, channels: Some(&names), chain: None, filter: None }
+            }
         };
         routes.insert(EndpointId::from_u64(number), interest);
     }

@@ -12,6 +12,7 @@
 //! | `/app/{app}/endpoint/{endpoint}/secret`, `.../rotate` | read, rotate |
 //! | `/app/{app}/endpoint/{endpoint}/recover`, `.../replay-missing`, `.../replay` | deliver again what failed, what was missed, everything (the last two are ours) |
 //! | `/background-task`, `.../{task}`, `.../{task}/cancel` | how far that has come, and an end to it (ours) |
+//! | `/app/{app}/filter-test` | what a filter says of a message, before it is saved (ours) |
 //! | `/event-type`, `/event-type/{name}` | list, create, read, put, patch, delete |
 //! | `/app/{app}/msg`, `.../{msg}` | list, publish, read; delete cancels what is pending (ours) |
 //! | `/app/{app}/msg/batch` | publish many at once (ours) |
@@ -41,6 +42,7 @@ mod error;
 mod event_type;
 mod extract;
 mod fields;
+mod filter_test;
 mod health;
 mod message;
 mod paging;
@@ -139,6 +141,7 @@ fn catalog_paths() -> Router<Arc<Api>> {
         .route("/background-task", get(task::list))
         .route("/background-task/{task_id}", get(task::read))
         .route("/background-task/{task_id}/cancel", post(task::cancel))
+        .route("/app/{app_id}/filter-test", post(filter_test::ask))
         .route("/event-type", get(event_type::list).post(event_type::create))
         .route("/event-type/{event_type_name}", event_type)
 }

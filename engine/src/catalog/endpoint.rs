@@ -208,6 +208,7 @@ impl Endpoint {
             event_types: self.event_types.as_ref(),
             channels: self.channels.as_ref(),
             chain: self.chain.as_ref().map(|place| (&*place.name, place.position)),
+            filter: self.filter.as_deref(),
         }
     }
 

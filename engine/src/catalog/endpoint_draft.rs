@@ -12,6 +12,7 @@ use super::request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNa
 use super::secret::Secret;
 use super::{Authorization, Disabled, Endpoint, SuccessRule};
 use crate::core::ids::{ApplicationId, EndpointId};
+use crate::filter::Filter;
 use crate::routing::Pattern;
 
 /// The part of an endpoint that can be chosen.
@@ -130,6 +131,8 @@ impl EndpointDraft {
             if filter.trim().is_empty() {
                 return Err(FieldError::new("filter", "must not be empty; null takes it away"));
             }
+            Filter::parse(filter)
+                .map_err(|error| FieldError::new("filter", format!("cannot be read: {error}")))?;
         }
         self.chain.as_ref().map_or(Ok(()), |place| place.check())?;
         self.client_certificate.as_ref().map_or(Ok(()), |certificate| certificate.check())?;

@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 
 use super::{Application, Endpoint, EventType};
 use crate::core::ids::ApplicationId;
+use crate::filter::FilterCounts;
+use crate::payload::Payload;
 use crate::routing::{AppRoutes, Routed};
 
 /// An application as the path of a message sees it.
@@ -16,6 +18,7 @@ use crate::routing::{AppRoutes, Routed};
 pub struct RoutedApplication {
     id: ApplicationId,
     routes: ArcSwap<AppRoutes>,
+    filter_counts: FilterCounts,
 }
 
 impl RoutedApplication {
@@ -25,8 +28,8 @@ impl RoutedApplication {
     }
 
     /// Where a message goes.
-    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>]) -> Routed {
-        self.routes.load().route(event_type, channels)
+    pub fn route(&self, event_type: &str, channels: &[impl AsRef<str>], payload: &Payload<'_>) -> Routed {
+        self.routes.load().route(event_type, channels, payload, &self.filter_counts)
     }
 
     fn change(&self, change: impl FnOnce(&mut AppRoutes)) {
@@ -52,9 +55,14 @@ pub enum EventTypeStanding {
 pub(super) struct Lookups {
     applications: papaya::HashMap<Box<str>, Arc<RoutedApplication>>,
     event_types: papaya::HashMap<Box<str>, EventTypeStanding>,
+    filter_counts: FilterCounts,
 }
 
 impl Lookups {
+    pub(super) const fn filter_counts(&self) -> &FilterCounts {
+        &self.filter_counts
+    }
+
     pub(super) fn application(&self, id_or_uid: &str) -> Option<Arc<RoutedApplication>> {
         self.applications.pin().get(id_or_uid).cloned()
     }
@@ -67,7 +75,8 @@ impl Lookups {
         let applications = self.applications.pin();
         let id: Box<str> = application.id.to_string().into();
         let routed = applications.get(&id).cloned().unwrap_or_else(|| {
-            Arc::new(RoutedApplication { id: application.id, routes: ArcSwap::default() })
+            let (routes, filter_counts) = (ArcSwap::default(), self.filter_counts.clone());
+            Arc::new(RoutedApplication { id: application.id, routes, filter_counts })
         });
         applications.insert(id, Arc::clone(&routed));
         let uid_before = before.and_then(|before| before.uid.as_deref());

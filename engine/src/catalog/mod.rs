@@ -49,6 +49,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, RwLock};
 
 use crate::core::ids::{ApplicationId, EndpointId, TaskId};
+use crate::filter::FilterCounts;
 pub use application::{Application, ApplicationDraft};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
@@ -176,6 +177,11 @@ impl Catalog {
     /// The application with this id or uid, for the path of a message. Takes no lock.
     pub fn resolve(&self, id_or_uid: &str) -> Option<Arc<RoutedApplication>> {
         self.lookups.application(id_or_uid)
+    }
+
+    /// What filters have kept back so far, of all applications.
+    pub const fn filter_counts(&self) -> &FilterCounts {
+        self.lookups.filter_counts()
     }
 
     /// Whether messages of this event type are welcome. Takes no lock.

@@ -6,6 +6,7 @@ use parking_lot::Mutex;
 use super::fakes::{FakeLog, editor};
 use super::*;
 use crate::config::UnknownEventTypes::{Accept, Refuse};
+use crate::payload::Payload;
 
 fn named(uid: &str) -> ApplicationDraft {
     ApplicationDraft { uid: Some(uid.into()), name: uid.into(), ..ApplicationDraft::default() }
@@ -20,10 +21,9 @@ fn set(texts: &[&str]) -> Option<BTreeSet<String>> {
 }
 
 fn route(editor: &Editor, event_type: &str) -> Vec<EndpointId> {
-    editor
-        .catalog()
-        .resolve("acme")
-        .map_or_else(Vec::new, |found| found.route(event_type, &[] as &[&str]).endpoints)
+    editor.catalog().resolve("acme").map_or_else(Vec::new, |found| {
+        found.route(event_type, &[] as &[&str], &Payload::new(b"{}", true)).endpoints
+    })
 }
 
 async fn with_application() -> (Editor, Arc<FakeLog>, Arc<Application>) {
@@ -66,7 +66,10 @@ async fn a_catalog_that_is_loaded_again_routes_as_before() {
     editor.create_event_type("call.started", EventTypeDraft::default()).await.unwrap();
     let again = Catalog::load(log.entries()).unwrap();
     assert_eq!(again.endpoint_by_id(endpoint.id), Some(endpoint.clone()));
-    assert_eq!(again.resolve("acme").unwrap().route("x", &[] as &[&str]).endpoints, [endpoint.id]);
+    assert_eq!(
+        again.resolve("acme").unwrap().route("x", &[] as &[&str], &Payload::new(b"{}", true)).endpoints,
+        [endpoint.id]
+    );
     assert_eq!(again.event_type_standing("call.started"), EventTypeStanding::Known);
 }
 

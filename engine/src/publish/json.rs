@@ -6,7 +6,7 @@ use super::JSON_DEPTH_MAX;
 use super::error::PublishError;
 
 /// Checks syntax, encoding and depth.
-pub(super) fn check(payload: &[u8]) -> Result<(), PublishError> {
+pub(crate) fn check(payload: &[u8]) -> Result<(), PublishError> {
     let text = std::str::from_utf8(payload).map_err(|error| PublishError::PayloadNotJson {
         reason: format!("invalid UTF-8 at byte {}", error.valid_up_to()),
     })?;

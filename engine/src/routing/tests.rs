@@ -13,7 +13,12 @@ fn id(number: u64) -> EndpointId {
 }
 
 fn interest<'a>(event_types: &'a Wishes, channels: &'a Wishes) -> Interest<'a> {
-    Interest { event_types: event_types.as_ref(), channels: channels.as_ref(), chain: None }
+    Interest { event_types: event_types.as_ref(), channels: channels.as_ref(), chain: None, filter: None }
+}
+
+/// Where a message without a payload to speak of goes.
+fn route(routes: &AppRoutes, event_type: &str, channels: &[impl AsRef<str>]) -> Vec<EndpointId> {
+    routes.route(event_type, channels, &Payload::new(b"{}", true), &FilterCounts::default()).endpoints
 }
 
 /// The endpoints' wishes, in order; answers with the numbers of those that get the message.
@@ -23,7 +28,7 @@ fn check(endpoints: &[(Wishes, Wishes)], event_type: &str, channels: &[&str], ex
         routes.insert(id(number), interest(event_types, own));
     }
     let expect: Vec<_> = expect.iter().copied().map(id).collect();
-    assert_eq!(routes.route(event_type, channels).endpoints, expect, "{event_type} on {channels:?}");
+    assert_eq!(route(&routes, event_type, channels), expect, "{event_type} on {channels:?}");
 }
 
 #[test]
@@ -81,12 +86,57 @@ fn a_million_endpoints_that_want_something_else_are_not_looked_at() {
     let (rare, common) = (set(&["rare"]), set(&["common"]));
     (0..1_000_000).for_each(|number| routes.insert(id(number), interest(&common, &None)));
     routes.insert(id(1_000_000), interest(&rare, &None));
-    assert_eq!(routes.route("rare", &[] as &[&str]).endpoints, [id(1_000_000)]);
-    assert_eq!(routes.route("common", &[] as &[&str]).endpoints.len(), 1_000_000);
+    assert_eq!(route(&routes, "rare", &[] as &[&str]), [id(1_000_000)]);
+    assert_eq!(route(&routes, "common", &[] as &[&str]).len(), 1_000_000);
     let before = routes.clone();
     routes.remove(id(500_000), interest(&common, &None));
-    assert_eq!(before.route("common", &[] as &[&str]).endpoints.len(), 1_000_000);
-    assert_eq!(routes.route("common", &[] as &[&str]).endpoints.len(), 999_999);
+    assert_eq!(route(&before, "common", &[] as &[&str]).len(), 1_000_000);
+    assert_eq!(route(&routes, "common", &[] as &[&str]).len(), 999_999);
+}
+
+#[test]
+fn an_endpoint_with_a_filter_gets_the_messages_for_which_it_is_true_and_what_is_kept_back_is_counted() {
+    let mut routes = AppRoutes::default();
+    let wish = |filter| Interest { filter, ..interest(&None, &None) };
+    let filters =
+        [None, Some("payload.a == 1"), Some("'x' in channels"), Some("payload.b.c == 1"), Some("no filter")];
+    (0..).zip(filters).for_each(|(number, filter)| routes.insert(id(number), wish(filter)));
+    let counts = FilterCounts::default();
+    let to = |payload: &[u8], channels: &[&str]| {
+        routes.route("x", channels, &Payload::new(payload, true), &counts).endpoints
+    };
+    assert_eq!(to(b"{\"a\":1}", &[]), [0, 1].map(id));
+    assert_eq!(to(b"{\"a\":2,\"b\":{\"c\":1}}", &["x"]), [0, 2, 3].map(id));
+    // No channel, no field b; another a; and twice a filter that cannot be read.
+    assert_eq!((counts.kept_back.get(), counts.failed.get()), (2, 3));
+    (1..5).for_each(|number| routes.remove(id(number), wish(filters[number as usize])));
+    assert!(routes.filters.is_empty());
+}
+
+#[test]
+fn the_next_of_a_chain_gets_what_the_filter_of_the_first_does_not_want() {
+    let mut routes = AppRoutes::default();
+    let place =
+        |position, filter| Interest { chain: Some(("c", position)), filter, ..interest(&None, &None) };
+    routes.insert(id(1), place(0, Some("payload.a == 1")));
+    routes.insert(id(2), place(1, None));
+    let to = |payload: &[u8]| {
+        routes.route("x", &[] as &[&str], &Payload::new(payload, true), &FilterCounts::default())
+    };
+    assert_eq!(to(b"{\"a\":1}"), Routed { endpoints: vec![id(1)], chains: vec![1, 2] });
+    assert_eq!(to(b"{\"a\":2}"), Routed { endpoints: vec![id(2)], chains: vec![] });
+}
+
+#[test]
+fn filters_that_take_too_many_steps_together_fail_from_then_on() {
+    let mut routes = AppRoutes::default();
+    let slow = Some("payload.all(a, payload.all(b, a >= 0))");
+    (0..30).for_each(|number| routes.insert(id(number), Interest { filter: slow, ..interest(&None, &None) }));
+    routes.insert(id(30), Interest { filter: Some("true"), ..interest(&None, &None) });
+    let payload = format!("[{}]", ["0"; 100].join(","));
+    let counts = FilterCounts::default();
+    let found = routes.route("x", &[] as &[&str], &Payload::new(payload.as_bytes(), true), &counts);
+    assert_eq!((found.endpoints, counts.failed.get()), (vec![], 31));
 }
 
 fn matches(pattern: &str, event_type: &str) -> bool {
@@ -128,6 +178,6 @@ proptest! {
                 expect.push(id(number));
             }
         }
-        prop_assert_eq!(routes.route(&event_type, &channels).endpoints, expect);
+        prop_assert_eq!(route(&routes, &event_type, &channels), expect);
     }
 }

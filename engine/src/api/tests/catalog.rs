@@ -286,6 +286,43 @@ async fn an_event_type_is_archived_hidden_and_taken_back_into_use() {
 }
 
 #[tokio::test]
+async fn a_filter_is_saved_if_it_can_be_read_and_refused_with_the_place_otherwise() {
+    let world = World::new();
+    world.with_endpoint().await;
+    let path = "/app/acme/endpoint/shop";
+    let filter = "payload.amount > 10 && 'eu' in channels";
+    assert_eq!(world.call("PATCH", path, json!({ "filter": filter })).await.1["filter"], filter);
+    let (status, refusal) = world.call("PATCH", path, json!({"filter": "payload.amount >"})).await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "filter"])));
+    let problem = "filter cannot be read: a value is expected instead of the end, at character 17";
+    assert_eq!(refusal["detail"][0]["msg"], problem);
+    assert_eq!(world.get(path).await.1["filter"], filter);
+    assert_eq!(world.call("PATCH", path, json!({"filter": null})).await.1["filter"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_filter_can_be_tried_before_it_is_saved() {
+    let world = World::new();
+    world.with_endpoint().await;
+    let path = "/app/acme/filter-test";
+    let ask = |filter: &str| {
+        let body =
+            json!({"filter": filter, "payload": {"amount": 12}, "eventType": "a.b", "channels": ["eu"]});
+        world.post(path, body)
+    };
+    let answer = |matches, error: Value| (200, json!({"matches": matches, "error": error}));
+    let filter = "payload.amount > 10 && event_type == 'a.b' && 'eu' in channels";
+    assert_eq!(ask(filter).await, answer(true, Value::Null));
+    assert_eq!(ask("payload.amount > 100").await, answer(false, Value::Null));
+    let why = "there is no field 'total', at character 9";
+    assert_eq!(ask("payload.total > 100").await, answer(false, json!(why)));
+    let (status, refusal) = ask("payload.").await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "filter"])));
+    assert_eq!(world.post(path, json!({"filter": "true"})).await.0, 422);
+    assert_eq!(world.post("/app/nobody/filter-test", json!({"filter": "true", "payload": 1})).await.0, 404);
+}
+
+#[tokio::test]
 async fn an_event_type_is_put_and_patched() {
     let world = World::new();
     let put = |body| world.call("PUT", "/event-type/a.b", body);
