@@ -120,6 +120,9 @@ pub fn admit(
     extras::check_ordering_key(new.ordering_key)?;
     let due_ms = extras::check_due(new.deliver_at_ms)?;
     let payload = Payload::new(&new.payload, content_type.is_none_or(is_json));
+    if routed.validates_payloads() {
+        check_fit(catalog, new.event_type, &payload)?;
+    }
     let (endpoints, extras) = direct(catalog, limits, &routed, &new, &payload, due_ms)?;
     let digest = new.event_id.map_or([0; 16], |_| digest(&new, content_type));
     Ok(Admitted {
@@ -202,6 +205,14 @@ fn check_payload(
         return Err(PublishError::PayloadTooLarge { bytes, max });
     }
     if content_type.is_none_or(is_json) { json::check(payload) } else { Ok(()) }
+}
+
+/// Holds the payload against the newest schema of its event type, if it has one.
+fn check_fit(catalog: &Catalog, event_type: &str, payload: &Payload<'_>) -> Result<(), PublishError> {
+    catalog.check_payload(event_type, payload).map_err(|misfit| PublishError::PayloadMisfit {
+        event_type: event_type.into(),
+        misfit: misfit.into(),
+    })
 }
 
 fn check_identifier(field: &'static str, text: &str, bytes_max: usize) -> Result<(), PublishError> {

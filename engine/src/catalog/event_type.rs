@@ -5,7 +5,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::check::{self, FieldError};
-use super::limits::{DESCRIPTION_BYTES_MAX, EVENT_TYPE_BYTES_MAX, SCHEMAS_BYTES_MAX};
+use super::limits::{DESCRIPTION_BYTES_MAX, EVENT_TYPE_BYTES_MAX};
 use super::schemas;
 
 /// An event type. Its serde form is the one on disk.
@@ -22,7 +22,7 @@ pub struct EventType {
     /// Still in use, but not recommended.
     #[serde(default)]
     pub deprecated: bool,
-    /// JSON Schemas by version, kept as they were given.
+    /// JSON Schemas by version, kept as they were given; the highest version is the newest (`schemas`).
     #[serde(default)]
     pub schemas: Option<Box<RawValue>>,
     /// Who may see it, for a portal.
@@ -61,8 +61,7 @@ impl EventTypeDraft {
             return Err(FieldError::new("name", "must not begin with '-'"));
         }
         check::text("description", &self.description, DESCRIPTION_BYTES_MAX)?;
-        let schemas_bytes = self.schemas.as_ref().map_or(0, |schemas| schemas.get().len());
-        check::size("schemas", schemas_bytes, SCHEMAS_BYTES_MAX)?;
+        self.schemas.as_deref().map_or(Ok(()), schemas::check)?;
         match &self.feature_flag {
             Some(flag) => check::identifier("featureFlag", flag, EVENT_TYPE_BYTES_MAX),
             None => Ok(()),

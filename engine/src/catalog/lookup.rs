@@ -3,10 +3,13 @@
 //! An application is found by its id and by its uid alike; what is found stays the same over all changes and
 //! holds the present snapshot of its routes, which is swapped whole.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use serde_json::value::RawValue;
 
+use super::schemas::{self, Misfit, PayloadSchema};
 use super::{Application, Endpoint, EventType};
 use crate::core::ids::ApplicationId;
 use crate::filter::FilterCounts;
@@ -19,12 +22,18 @@ pub struct RoutedApplication {
     id: ApplicationId,
     routes: ArcSwap<AppRoutes>,
     filter_counts: FilterCounts,
+    validates_payloads: AtomicBool,
 }
 
 impl RoutedApplication {
     /// Its id.
     pub const fn id(&self) -> ApplicationId {
         self.id
+    }
+
+    /// Whether payloads must fit the schema of their event type.
+    pub fn validates_payloads(&self) -> bool {
+        self.validates_payloads.load(Ordering::Relaxed)
     }
 
     /// Where a message goes.
@@ -50,11 +59,20 @@ pub enum EventTypeStanding {
     Unknown,
 }
 
+/// An event type as the path of a message sees it.
+#[derive(Debug)]
+struct Welcome {
+    standing: EventTypeStanding,
+    schemas: Option<Box<RawValue>>,
+    /// Compiled for the first payload that is held against it: most never are. `None` without a schema.
+    newest: OnceLock<Option<PayloadSchema>>,
+}
+
 /// See the head of this file. Changes come one at a time.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
     applications: papaya::HashMap<Box<str>, Arc<RoutedApplication>>,
-    event_types: papaya::HashMap<Box<str>, EventTypeStanding>,
+    event_types: papaya::HashMap<Box<str>, Arc<Welcome>>,
     filter_counts: FilterCounts,
 }
 
@@ -68,7 +86,14 @@ impl Lookups {
     }
 
     pub(super) fn event_type(&self, name: &str) -> EventTypeStanding {
-        self.event_types.pin().get(name).copied().unwrap_or(EventTypeStanding::Unknown)
+        self.event_types.pin().get(name).map_or(EventTypeStanding::Unknown, |known| known.standing)
+    }
+
+    pub(super) fn check_payload(&self, event_type: &str, payload: &Payload<'_>) -> Result<(), Misfit> {
+        let Some(known) = self.event_types.pin().get(event_type).cloned() else { return Ok(()) };
+        let Some(schemas) = &known.schemas else { return Ok(()) };
+        let newest = known.newest.get_or_init(|| schemas::compile_newest(event_type, schemas));
+        newest.as_ref().map_or(Ok(()), |schema| schema.check(payload.value()))
     }
 
     pub(super) fn put_application(&self, before: Option<&Application>, application: &Application) {
@@ -76,8 +101,10 @@ impl Lookups {
         let id: Box<str> = application.id.to_string().into();
         let routed = applications.get(&id).cloned().unwrap_or_else(|| {
             let (routes, filter_counts) = (ArcSwap::default(), self.filter_counts.clone());
-            Arc::new(RoutedApplication { id: application.id, routes, filter_counts })
+            let validates_payloads = AtomicBool::default();
+            Arc::new(RoutedApplication { id: application.id, routes, filter_counts, validates_payloads })
         });
+        routed.validates_payloads.store(application.validate_payloads, Ordering::Relaxed);
         applications.insert(id, Arc::clone(&routed));
         let uid_before = before.and_then(|before| before.uid.as_deref());
         if uid_before != application.uid.as_deref() {
@@ -127,7 +154,9 @@ impl Lookups {
     pub(super) fn put_event_type(&self, event_type: &EventType) {
         let standing =
             if event_type.archived { EventTypeStanding::Archived } else { EventTypeStanding::Known };
-        self.event_types.pin().insert(event_type.name.as_str().into(), standing);
+        let (schemas, newest) = (event_type.schemas.clone(), OnceLock::new());
+        let known = Arc::new(Welcome { standing, schemas, newest });
+        self.event_types.pin().insert(event_type.name.as_str().into(), known);
     }
 
     pub(super) fn remove_event_type(&self, name: &str) {

@@ -50,6 +50,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::core::ids::{ApplicationId, EndpointId, TaskId};
 use crate::filter::FilterCounts;
+use crate::payload::Payload;
 pub use application::{Application, ApplicationDraft};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
@@ -64,8 +65,9 @@ pub use page::{Page, Start, Window};
 use record::Record;
 pub use record::RecordError;
 pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
-pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
+pub use schemas::Misfit;
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
+pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
 
 /// Limits of what is configured, in bytes or numbers.
 pub mod limits {
@@ -99,6 +101,10 @@ pub mod limits {
     pub const ALLOWED_PORTS_MAX: usize = 100;
     /// The largest schemas of an event type, as JSON.
     pub const SCHEMAS_BYTES_MAX: usize = 256 * 1_024;
+    /// The deepest nesting of a schema.
+    pub const SCHEMAS_DEPTH_MAX: usize = 64;
+    /// The most versions of an event type's schema.
+    pub const SCHEMA_VERSIONS_MAX: usize = 100;
     /// The shortest time an endpoint may be given to answer.
     pub const TIMEOUT_MS_MIN: u32 = 100;
     /// The longest time an endpoint may be given to answer.
@@ -187,6 +193,15 @@ impl Catalog {
     /// Whether messages of this event type are welcome. Takes no lock.
     pub fn event_type_standing(&self, name: &str) -> EventTypeStanding {
         self.lookups.event_type(name)
+    }
+
+    /// Holds a payload against the newest schema of its event type, if there is one. Takes no lock, but for the
+    /// first payload, for which the schema is compiled.
+    ///
+    /// # Errors
+    /// Where it does not fit, and why.
+    pub fn check_payload(&self, event_type: &str, payload: &Payload<'_>) -> Result<(), Misfit> {
+        self.lookups.check_payload(event_type, payload)
     }
 
     /// The application with this id or uid.

@@ -2,6 +2,7 @@
 
 use posthaste_protocol::reply::ErrorCode;
 
+use crate::catalog::Misfit;
 use crate::core::ids::MessageId;
 
 /// Why a message is not accepted. Quoted values are printable and cut to 64 characters.
@@ -103,6 +104,17 @@ pub enum PublishError {
         /// The limit.
         max: usize,
     },
+    /// It does not fit the schema of its event type, and its application asks for that.
+    #[error(
+        "payload does not fit version {version} of the schema of '{event_type}': at '{pointer}': {problem} ({rule})",
+        version = misfit.version, pointer = misfit.pointer, problem = misfit.problem, rule = misfit.rule
+    )]
+    PayloadMisfit {
+        /// The event type.
+        event_type: Box<str>,
+        /// Where, and why.
+        misfit: Box<Misfit>,
+    },
     /// The event id was used for a message that says something else.
     #[error("event id '{event_id}' was used for another message, {first}")]
     Conflict {
@@ -156,7 +168,9 @@ impl PublishError {
             Self::OrderingKeyInvalid { .. } => invalid("orderingKey"),
             Self::TooFarAhead { .. } => invalid("deliverAt"),
             Self::OwnUrl { .. } | Self::OwnUrlSecret { .. } => invalid("override"),
-            Self::PayloadNotJson { .. } | Self::PayloadTooDeep { .. } => invalid("payload"),
+            Self::PayloadNotJson { .. } | Self::PayloadTooDeep { .. } | Self::PayloadMisfit { .. } => {
+                invalid("payload")
+            }
             Self::PayloadTooLarge { .. } => other(ErrorCode::Err, 413, "payload_too_large"),
             Self::Conflict { .. } => other(ErrorCode::Conflict, 409, "conflict"),
             Self::Full => other(ErrorCode::Oom, 507, "disk_full"),

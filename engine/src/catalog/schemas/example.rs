@@ -11,6 +11,8 @@
 
 use serde_json::{Map, Number, Value};
 
+use super::target;
+
 /// The most values that are made up for one example.
 const VALUES_MAX: usize = 1_000;
 /// Deeper than this, only what is required is made up.
@@ -41,8 +43,9 @@ impl Maker<'_> {
         if let Some(given) = given(schema) {
             return given.clone();
         }
-        if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|to| self.target(to)) {
-            return self.value(&target.clone(), depth + 1);
+        if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|to| target(self.root, to))
+        {
+            return self.value(target, depth + 1);
         }
         if let Some(choice) = ["oneOf", "anyOf"].iter().find_map(|key| schema.get(key)?.get(0)) {
             let chosen = self.value(choice, depth + 1);
@@ -93,11 +96,6 @@ impl Maker<'_> {
             }
         }
         items.into()
-    }
-
-    /// What `#/a/b` leads to, within this schema.
-    fn target(&self, reference: &str) -> Option<&Value> {
-        self.root.pointer(reference.strip_prefix('#')?)
     }
 }
 
