@@ -151,7 +151,8 @@ fn direct(
     let (mut endpoints, mut chains) = (routed.endpoints, routed.chains);
     let mut url = None;
     if let Some(own) = new.url {
-        let (endpoint, own) = extras::check_url(catalog, &limits.urls, application.id(), own, &endpoints)?;
+        let (endpoint, own) =
+            extras::check_url(catalog, &limits.urls, &application.settings(), own, &endpoints)?;
         (endpoints, chains, url) = (vec![endpoint], Vec::new(), Some(own));
     }
     if due_ms.is_none() && new.ordering_key.is_none() && url.is_none() && chains.is_empty() {

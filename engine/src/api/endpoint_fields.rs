@@ -12,7 +12,7 @@ use super::fields::Fields;
 use super::time::rfc3339;
 use crate::catalog::{
     Authorization, BodySecret, ChainPlace, ClientCertificate, Endpoint, EndpointDraft, Format, HeaderNames,
-    SuccessRule,
+    SuccessRule, url_warnings,
 };
 
 #[derive(Debug, Clone, Serialize)]
@@ -51,6 +51,8 @@ pub(super) struct EndpointOut {
     has_client_certificate: bool,
     ca_certificates: Option<Box<str>>,
     health: Option<HealthOut>,
+    /// What is allowed, and should be known.
+    warnings: Vec<&'static str>,
 }
 
 /// Only the scheme; what is secret is not shown again.
@@ -78,6 +80,7 @@ impl EndpointOut {
         let Endpoint { uid, url, description, event_types, channels, metadata, retry_policy, .. } =
             endpoint.clone();
         Self {
+            warnings: url_warnings(&url),
             id: endpoint.id.to_string(),
             uid,
             url,

@@ -58,6 +58,11 @@ impl Books {
         self.endpoints.range((application, FIRST)..=(application, LAST)).map(|((_, id), _)| *id).collect()
     }
 
+    pub(super) fn endpoints_of(&self, application: ApplicationId) -> Vec<Arc<Endpoint>> {
+        let own = self.endpoints.range((application, FIRST)..=(application, LAST));
+        own.map(|(_, endpoint)| Arc::clone(endpoint)).collect()
+    }
+
     pub(super) fn applications_all(&self) -> Vec<Arc<Application>> {
         self.applications.values().cloned().collect()
     }

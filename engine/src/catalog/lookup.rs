@@ -3,7 +3,6 @@
 //! An application is found by its id and by its uid alike; what is found stays the same over all changes and
 //! holds the present snapshot of its routes, which is swapped whole.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -19,21 +18,25 @@ use crate::routing::{AppRoutes, Routed};
 /// An application as the path of a message sees it.
 #[derive(Debug)]
 pub struct RoutedApplication {
-    id: ApplicationId,
+    settings: ArcSwap<Application>,
     routes: ArcSwap<AppRoutes>,
     filter_counts: FilterCounts,
-    validates_payloads: AtomicBool,
 }
 
 impl RoutedApplication {
     /// Its id.
-    pub const fn id(&self) -> ApplicationId {
-        self.id
+    pub fn id(&self) -> ApplicationId {
+        self.settings.load().id
+    }
+
+    /// It, as it is at present.
+    pub fn settings(&self) -> Arc<Application> {
+        self.settings.load_full()
     }
 
     /// Whether payloads must fit the schema of their event type.
     pub fn validates_payloads(&self) -> bool {
-        self.validates_payloads.load(Ordering::Relaxed)
+        self.settings.load().validate_payloads
     }
 
     /// Where a message goes.
@@ -96,15 +99,15 @@ impl Lookups {
         newest.as_ref().map_or(Ok(()), |schema| schema.check(payload.value()))
     }
 
-    pub(super) fn put_application(&self, before: Option<&Application>, application: &Application) {
+    pub(super) fn put_application(&self, before: Option<&Application>, application: &Arc<Application>) {
         let applications = self.applications.pin();
         let id: Box<str> = application.id.to_string().into();
         let routed = applications.get(&id).cloned().unwrap_or_else(|| {
+            let settings = ArcSwap::from(Arc::clone(application));
             let (routes, filter_counts) = (ArcSwap::default(), self.filter_counts.clone());
-            let validates_payloads = AtomicBool::default();
-            Arc::new(RoutedApplication { id: application.id, routes, filter_counts, validates_payloads })
+            Arc::new(RoutedApplication { settings, routes, filter_counts })
         });
-        routed.validates_payloads.store(application.validate_payloads, Ordering::Relaxed);
+        routed.settings.store(Arc::clone(application));
         applications.insert(id, Arc::clone(&routed));
         let uid_before = before.and_then(|before| before.uid.as_deref());
         if uid_before != application.uid.as_deref() {

@@ -37,6 +37,7 @@ mod request;
 mod schemas;
 mod secret;
 mod task;
+mod url_rules;
 
 #[cfg(test)]
 pub(crate) mod fakes;
@@ -68,6 +69,8 @@ pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames
 pub use schemas::Misfit;
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
 pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
+pub use url_rules::check_url_for;
+pub(crate) use url_rules::warnings as url_warnings;
 
 /// Limits of what is configured, in bytes or numbers.
 pub mod limits {

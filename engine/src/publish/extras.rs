@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use super::PublishError;
 use super::error::shown;
-use crate::catalog::{Catalog, Endpoint, Format, Secret};
+use crate::catalog::{Application, Catalog, Endpoint, Format, Secret, check_url_for};
 use crate::clock::unix_ms;
-use crate::core::ids::{ApplicationId, EndpointId};
+use crate::core::ids::EndpointId;
 
 /// The longest ordering key, in bytes.
 pub const ORDERING_KEY_BYTES_MAX: usize = 256;
@@ -106,12 +106,12 @@ pub(super) fn check_ordering_key(key: Option<&str>) -> Result<(), PublishError> 
 pub(super) fn check_url(
     catalog: &Catalog,
     judge: &UrlJudge,
-    application: ApplicationId,
+    application: &Application,
     new: NewUrl<'_>,
     routed: &[EndpointId],
 ) -> Result<(EndpointId, OwnUrl), PublishError> {
     let endpoint = match new.endpoint {
-        Some(name) => catalog.endpoint(application, name).ok_or_else(|| PublishError::OwnUrl {
+        Some(name) => catalog.endpoint(application.id, name).ok_or_else(|| PublishError::OwnUrl {
             problem: format!("names no endpoint: '{}'", shown(name)),
         })?,
         None => the_only_one(catalog, routed)?,
@@ -122,7 +122,9 @@ pub(super) fn check_url(
         });
     }
     super::check_size("override url", new.url.len(), URL_BYTES_MAX)?;
-    let url = (judge.0)(new.url).map_err(|problem| PublishError::OwnUrl { problem })?;
+    let url = (judge.0)(new.url)
+        .and_then(|url| check_url_for(application, &url).map(|()| url))
+        .map_err(|problem| PublishError::OwnUrl { problem })?;
     let secret = new.secret.map(|secret| check_secret(&endpoint, secret)).transpose()?;
     Ok((endpoint.id, OwnUrl { url: url.into(), secret }))
 }

@@ -107,6 +107,42 @@ fn the_digest_tells_a_repetition_from_every_other_message() {
     assert_eq!(digests.len(), 5);
 }
 
+/// The catalog, with an application that wants its payloads checked.
+fn checking(schemas: &str) -> Catalog {
+    let catalog = catalog();
+    let id = ApplicationId::from_u64(7);
+    let application = format!(
+        r#"{{"id":"{id}","uid":"acme","name":"Acme","validate_payloads":true,"created_ms":1,"updated_ms":1}}"#
+    );
+    catalog.apply(format!("app/{id}").as_bytes(), Some(application.as_bytes())).unwrap();
+    let event_type =
+        format!(r#"{{"name":"call.started","schemas":{schemas},"created_ms":1,"updated_ms":1}}"#);
+    catalog.apply(b"et/call.started", Some(event_type.as_bytes())).unwrap();
+    catalog
+}
+
+#[test]
+fn a_payload_must_fit_the_newest_schema_where_the_application_asks_for_that() {
+    let schemas = r#"{"9":{"type":"array"},"10":{"properties":{"a":{"type":"string"}}}}"#;
+    let error = admit(&checking(schemas), &limits(), "acme", message()).unwrap_err();
+    let text = "payload does not fit version 10 of the schema of 'call.started': at '/a': value is not of type \"string\" (type)";
+    let answer = error.answer();
+    assert_eq!((error.to_string().as_str(), answer.status, answer.field), (text, 422, "payload"));
+    assert_eq!(answer.resp, posthaste_protocol::reply::ErrorCode::Err);
+    assert!(admit(&checking(r#"{"1":{"type":"object"}}"#), &limits(), "acme", message()).is_ok());
+    // What cannot be compiled (saved by another version of the server) does not stand in the way.
+    assert!(admit(&checking(r#"{"1":{"type":1}}"#), &limits(), "acme", message()).is_ok());
+    assert!(admit(&checking("null"), &limits(), "acme", message()).is_ok());
+}
+
+#[test]
+fn a_payload_that_is_not_json_is_a_text_to_its_schema() {
+    let new = NewMessage { content_type: Some("text/plain"), ..message() };
+    let refused = admit(&checking(r#"{"1":{"type":"object"}}"#), &limits(), "acme", new.clone());
+    assert!(matches!(refused, Err(PublishError::PayloadMisfit { .. })));
+    assert!(admit(&checking(r#"{"1":{"type":"string"}}"#), &limits(), "acme", new).is_ok());
+}
+
 #[test]
 fn every_refusal_names_what_is_wrong_and_the_limit() {
     let long: &'static str = "x".repeat(257).leak();

@@ -286,6 +286,76 @@ async fn an_event_type_is_archived_hidden_and_taken_back_into_use() {
 }
 
 #[tokio::test]
+async fn schemas_are_checked_when_they_are_saved() {
+    let world = World::new();
+    let body = |schemas: Value| json!({"name": "a.b", "description": "", "schemas": schemas});
+    let (status, refusal) = world.post("/event-type", body(json!({"2": {"type": "strin"}}))).await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "schemas"])));
+    let problem = refusal["detail"][0]["msg"].as_str().unwrap();
+    assert!(problem.starts_with("schemas has version '2', which is no JSON Schema at /type"), "{problem}");
+    assert_eq!(world.post("/event-type", body(json!({"2": {"type": "string"}}))).await.0, 201);
+    let remote = json!({"schemas": {"1": {"$ref": "https://example.com/x"}}});
+    assert_eq!(world.call("PATCH", "/event-type/a.b", remote).await.0, 422);
+}
+
+#[tokio::test]
+async fn payloads_are_held_against_the_schema_where_the_application_asks_for_that() {
+    let world = World::new();
+    world.with_endpoint().await;
+    let schema = json!({"1": {"required": ["id"], "properties": {"id": {"type": "string"}}}});
+    world.post("/event-type", json!({"name": "a.b", "description": "", "schemas": schema})).await;
+    let publish =
+        |payload: Value| world.post("/app/acme/msg", json!({"eventType": "a.b", "payload": payload}));
+    assert_eq!(publish(json!({"id": 1})).await.0, 202);
+    assert_eq!(world.call("PATCH", "/app/acme", json!({"validatePayloads": true})).await.0, 200);
+    let (status, refusal) = publish(json!({"id": 1})).await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "payload"])));
+    let problem = "payload does not fit version 1 of the schema of 'a.b': at '/id': value is not of type \"string\" (type)";
+    assert_eq!(refusal["detail"][0]["msg"], problem);
+    assert_eq!(publish(json!({"id": "c-1"})).await.0, 202);
+    // A new schema counts at once.
+    let stricter = json!({"schemas": {"1": {}, "2": {"required": ["more"]}}});
+    assert_eq!(world.call("PATCH", "/event-type/a.b", stricter).await.0, 200);
+    assert_eq!(publish(json!({"id": "c-1"})).await.0, 422);
+}
+
+#[tokio::test]
+async fn an_application_that_requires_https_or_some_ports_has_no_other_urls() {
+    let world = World::new();
+    world.with_endpoint().await;
+    let endpoint = |url: &str| world.post("/app/acme/endpoint", json!({ "url": url }));
+    let (status, plain) = endpoint("http://plain.example/").await;
+    let warning = "the URL is not https: on the way everybody can read what is sent";
+    assert_eq!((status, &plain["warnings"]), (201, &json!([warning])));
+    assert_eq!(endpoint("https://a.example/").await.1["warnings"], json!([]));
+    // The rule is not accepted as long as there is an endpoint that it forbids.
+    let require = || world.call("PATCH", "/app/acme", json!({"requireHttps": true}));
+    let (status, refusal) = require().await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "requireHttps"])));
+    let id = plain["id"].as_str().unwrap();
+    let problem = format!("requireHttps does not allow the present URL of {id}; change them first");
+    assert_eq!(refusal["detail"][0]["msg"], problem);
+    assert_eq!(world.call("DELETE", &format!("/app/acme/endpoint/{id}"), Value::Null).await.0, 204);
+    assert_eq!(require().await.0, 200);
+    let (status, refusal) = endpoint("http://plain.example/").await;
+    let problem = "url is not https, which this application requires (requireHttps)";
+    assert_eq!((status, &refusal["detail"][0]["msg"]), (422, &json!(problem)));
+    let ports = json!({"allowedPorts": [443, 8443]});
+    assert_eq!(world.call("PATCH", "/app/acme", ports).await.0, 200);
+    assert_eq!(endpoint("https://a.example:8443/").await.0, 201);
+    let (status, refusal) =
+        world.call("PATCH", "/app/acme/endpoint/shop", json!({"url": "https://a.example:1/"})).await;
+    assert_eq!((status, location(&refusal)), (422, json!(["body", "url"])));
+    // URLs that messages bring along obey too.
+    let own = |url: &str| {
+        let own = json!({"url": url, "endpoint": "shop"});
+        world.post("/app/acme/msg", json!({"eventType": "x", "payload": {}, "override": own}))
+    };
+    assert_eq!(own("https://b.example:8443/").await.0, 202);
+    assert_eq!((own("https://b.example:1/").await.0, own("http://plain.example/").await.0), (422, 422));
+}
+
+#[tokio::test]
 async fn a_filter_is_saved_if_it_can_be_read_and_refused_with_the_place_otherwise() {
     let world = World::new();
     world.with_endpoint().await;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::check::CatalogError;
 use super::super::record::{Key, Record};
-use super::super::{Application, ApplicationDraft};
+use super::super::{Application, ApplicationDraft, url_rules};
 use super::{Editor, Put, Turn, random};
 use crate::clock::unix_ms;
 use crate::core::ids::ApplicationId;
@@ -113,6 +113,7 @@ impl Editor {
     ) -> Result<Arc<Application>, CatalogError> {
         draft.check()?;
         self.check_application_uid(Some(present.id), draft.uid.as_deref())?;
+        self.check_url_rules(present, &draft)?;
         self.write_application(turn, draft.into_application(present.id, present.created_ms, unix_ms())).await
     }
 
@@ -128,6 +129,15 @@ impl Editor {
 
     fn present_application(&self, id: ApplicationId) -> Result<Arc<Application>, CatalogError> {
         self.catalog.books.read().application_by_id(id).ok_or(CatalogError::NotFound { what: WHAT })
+    }
+
+    /// A rule that stays as it was is obeyed already.
+    fn check_url_rules(&self, present: &Application, draft: &ApplicationDraft) -> Result<(), CatalogError> {
+        if draft.require_https == present.require_https && draft.allowed_ports == present.allowed_ports {
+            return Ok(());
+        }
+        let endpoints = self.catalog.books.read().endpoints_of(present.id);
+        Ok(url_rules::check_present(draft, endpoints.iter().map(|endpoint| &**endpoint))?)
     }
 
     fn check_application_uid(

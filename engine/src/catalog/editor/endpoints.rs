@@ -5,7 +5,9 @@ use std::sync::Arc;
 use super::super::check::{CatalogError, FieldError};
 use super::super::limits::SECRETS_MAX;
 use super::super::record::{Key, Record};
-use super::super::{Disabled, Endpoint, EndpointDraft, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
+use super::super::{
+    Disabled, Endpoint, EndpointDraft, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind, check_url_for,
+};
 use super::{Editor, Put, Turn, random};
 use crate::clock::unix_ms;
 use crate::config::UnknownEventTypes;
@@ -132,9 +134,6 @@ impl Editor {
         mut draft: EndpointDraft,
         secret: Option<&str>,
     ) -> Result<Arc<Endpoint>, CatalogError> {
-        if self.catalog.books.read().application_by_id(application).is_none() {
-            return Err(CatalogError::NotFound { what: "application" });
-        }
         self.check_endpoint(application, None, &mut draft)?;
         let secret = match secret {
             Some(text) => Secret::parse("secret", text)?,
@@ -177,6 +176,7 @@ impl Editor {
         draft: &mut EndpointDraft,
     ) -> Result<(), CatalogError> {
         draft.check(present, &self.rules)?;
+        self.check_application_url(application, present, draft)?;
         self.check_event_types(present, draft)?;
         let Some(uid) = &draft.uid else { return Ok(()) };
         match self.catalog.endpoint(application, uid) {
@@ -185,6 +185,20 @@ impl Editor {
             }
             _ => Ok(()),
         }
+    }
+
+    fn check_application_url(
+        &self,
+        application: ApplicationId,
+        present: Option<&Endpoint>,
+        draft: &EndpointDraft,
+    ) -> Result<(), CatalogError> {
+        if present.is_some_and(|present| present.url == draft.url) {
+            return Ok(());
+        }
+        let application = self.catalog.books.read().application_by_id(application);
+        let application = application.ok_or(CatalogError::NotFound { what: "application" })?;
+        Ok(check_url_for(&application, &draft.url).map_err(|problem| FieldError::new("url", problem))?)
     }
 
     /// An event type that an endpoint asked for before may be archived or gone by now; it does no harm.
