@@ -12,12 +12,19 @@ use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use super::Api;
 use super::error::ApiError;
 
 const DIGEST_BYTES: usize = 32;
+
+/// Who asks, as far as is known. Every request that reaches a handler below `/api/v1` carries it as an extension.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// `anonymous` where no token is asked for.
+    pub name: Arc<str>,
+}
 
 /// The tokens that are accepted. None at all means that none is asked for.
 #[derive(Clone, Default)]
@@ -31,14 +38,17 @@ impl Tokens {
         Self { digests: tokens.into_iter().map(|token| digest_of(token.as_ref())).collect() }
     }
 
-    /// Whether whoever shows this may come in.
-    pub fn permit(&self, token: Option<&str>) -> bool {
+    /// Who shows this, if they may come in. Whoever shows the second token is `token-2`.
+    pub fn actor(&self, token: Option<&str>) -> Option<Actor> {
         if self.digests.is_empty() {
-            return true;
+            return Some(Actor { name: "anonymous".into() });
         }
-        let shown = digest_of(token.unwrap_or_default());
-        let found = self.digests.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&shown));
-        token.is_some() && bool::from(found)
+        let shown = digest_of(token?);
+        let places = (1_u32..).zip(&self.digests);
+        let place = places.fold(0, |found, (place, known)| {
+            u32::conditional_select(&found, &place, known.ct_eq(&shown))
+        });
+        (place > 0).then(|| Actor { name: format!("token-{place}").into() })
     }
 }
 
@@ -55,8 +65,9 @@ fn digest_of(token: &str) -> [u8; DIGEST_BYTES] {
 }
 
 /// The middleware.
-pub(super) async fn check(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    if api.tokens.permit(bearer(request.headers())) {
+pub(super) async fn check(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    if let Some(actor) = api.tokens.actor(bearer(request.headers())) {
+        request.extensions_mut().insert(actor);
         return next.run(request).await;
     }
     let mut refusal = ApiError::unauthenticated().into_response();
@@ -74,22 +85,27 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 mod tests {
     use super::*;
 
+    fn name(tokens: &Tokens, token: Option<&str>) -> Option<String> {
+        tokens.actor(token).map(|actor| actor.name.to_string())
+    }
+
     #[test]
-    fn only_a_known_token_is_let_in() {
+    fn only_a_known_token_is_let_in_under_its_name() {
         let tokens = Tokens::new(["one", "two"]);
-        assert!(tokens.permit(Some("one")) && tokens.permit(Some("two")));
+        assert_eq!(name(&tokens, Some("one")).as_deref(), Some("token-1"));
+        assert_eq!(name(&tokens, Some("two")).as_deref(), Some("token-2"));
         for token in [None, Some(""), Some("on"), Some("onee"), Some("ONE")] {
-            assert!(!tokens.permit(token), "{token:?}");
+            assert_eq!(name(&tokens, token), None, "{token:?}");
         }
     }
 
     #[test]
     fn an_empty_configured_token_is_not_met_by_showing_none() {
-        assert!(!Tokens::new([""]).permit(None));
+        assert_eq!(name(&Tokens::new([""]), None), None);
     }
 
     #[test]
     fn without_tokens_nobody_is_asked() {
-        assert!(Tokens::default().permit(None));
+        assert_eq!(name(&Tokens::default(), None).as_deref(), Some("anonymous"));
     }
 }

@@ -62,7 +62,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use axum::routing::{get, post};
 
-pub use auth::Tokens;
+pub use auth::{Actor, Tokens};
 pub use backend::{
     Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
     HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
