@@ -20,7 +20,7 @@ use posthaste_storage::log::{Log, LogOptions, LogReader};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-use crate::api::{self, Api, Tokens};
+use crate::api::{self, Access, Answers, Api, Keys, Portal};
 use crate::catalog::{Catalog, Disabled, Editor, EndpointRules};
 use crate::clock::Clock;
 use crate::config::Config;
@@ -82,7 +82,7 @@ impl Engine {
         let parts = Parts::new(config, clock, &recovered, egress)?;
         let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
         let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
-        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader);
+        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
         Ok(Self {
             folder,
@@ -320,7 +320,7 @@ impl Parts {
         runtime: &tokio::runtime::Runtime,
         (tcp, http): (TcpListener, TcpListener),
         reader: LogReader,
-    ) {
+    ) -> anyhow::Result<()> {
         let limits = PublishLimits {
             payload_bytes_max: config.limits.payload_bytes_max.bytes(),
             unknown_event_types: config.limits.unknown_event_types,
@@ -345,7 +345,8 @@ impl Parts {
             connection_ids: AtomicI64::new(0),
         });
         runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
-        let router = self.router(config, runtime.handle(), limits, reader);
+        let public_url = public_url(config, http.local_addr()?);
+        let router = self.router(config, runtime.handle(), (limits, reader), public_url)?;
         let mut stop = self.stop.subscribe();
         runtime.spawn(async move {
             let stopped = async move {
@@ -356,6 +357,7 @@ impl Parts {
                 tracing::error!(%error, "the API's listener ended");
             }
         });
+        Ok(())
     }
 
     /// The management API, and the metrics beside it.
@@ -363,9 +365,9 @@ impl Parts {
         &self,
         config: &Config,
         runtime: &tokio::runtime::Handle,
-        limits: PublishLimits,
-        reader: LogReader,
-    ) -> axum::Router {
+        (limits, reader): (PublishLimits, LogReader),
+        public_url: String,
+    ) -> anyhow::Result<axum::Router> {
         let history = LogHistory(reader);
         let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
         let tasks = TaskRunner {
@@ -382,10 +384,34 @@ impl Parts {
             history: Arc::new(history),
             health: Some(self.directory.clone()),
             limits,
-            tokens: Tokens::new(&config.api.tokens),
+            access: access(config)?,
+            answers: answers(config),
+            public_url,
+            clock: self.clock,
         });
         let metrics = self.metrics.clone();
-        api.route("/metrics", axum::routing::get(move || async move { metrics.render() }))
+        Ok(api.route("/metrics", axum::routing::get(move || async move { metrics.render() })))
+    }
+}
+
+/// Who may use the API.
+fn access(config: &Config) -> anyhow::Result<Access> {
+    let api = &config.api;
+    let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
+    let portal = Portal::open(&config.data.folder, api.rate_max).context("the key of portal tokens")?;
+    Ok(Access { keys, portal })
+}
+
+fn answers(config: &Config) -> Answers {
+    let api = &config.api;
+    Answers::new(api.idempotency_keys_max as usize, api.idempotency_bytes_max.as_usize())
+}
+
+/// Where people reach the API, as far as is known here.
+fn public_url(config: &Config, listen: SocketAddr) -> String {
+    match config.api.public_url.as_str() {
+        "" => format!("http://{listen}"),
+        url => url.into(),
     }
 }
 

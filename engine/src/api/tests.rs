@@ -1,7 +1,10 @@
 //! Through the router, as a client sees it.
 
+mod access;
 mod attempts;
 mod catalog;
+mod document;
+mod idempotency;
 mod messages;
 mod tasks;
 mod world;

@@ -1,0 +1,27 @@
+//! The routes, by what they are about. A new one is written here, with its schemas in `openapi::schemas`.
+
+mod application;
+mod attempt;
+mod authentication;
+mod endpoint;
+mod event_type;
+mod message;
+mod server;
+
+use super::route::Route;
+
+/// All of them.
+pub(super) fn all() -> Vec<Route> {
+    [
+        application::routes(),
+        attempt::routes(),
+        authentication::routes(),
+        endpoint::routes(),
+        event_type::routes(),
+        message::routes(),
+        server::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
