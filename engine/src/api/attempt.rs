@@ -129,8 +129,8 @@ impl<'q> Asked<'q> {
             endpoint,
             status: status(query)?,
             status_code_class: status_code_class(query)?,
-            event_types: query.list("event_types"),
-            channel: query.text("channel").map(Into::into),
+            event_types: query.identifiers("event_types")?,
+            channel: query.identifier("channel")?.map(Into::into),
             before_ms: query.time_ms("before")?,
             after_ms: query.time_ms("after")?,
         };

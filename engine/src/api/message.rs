@@ -183,8 +183,8 @@ pub(super) async fn list(
     let wanted = MessageQuery {
         limit: paging.limit,
         start: paging.start()?,
-        event_types: query.list("event_types"),
-        channel: query.text("channel").map(Into::into),
+        event_types: query.identifiers("event_types")?,
+        channel: query.identifier("channel")?.map(Into::into),
         before_ms: query.time_ms("before")?,
         after_ms: query.time_ms("after")?,
     };

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use super::wait::wait_for;
+use super::wait::{PATIENCE, wait_up_to};
 
 /// Whether nothing may be skipped.
 fn is_all_required() -> bool {
@@ -46,12 +47,19 @@ impl Tool {
     /// Runs it with these arguments, without holding up the test's receivers. What it printed, if it succeeded.
     pub(crate) async fn run<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
         let mut command = self.command();
-        command.args(arguments.into_iter().map(Into::into)).stdin(Stdio::null());
+        command.args(arguments.into_iter().map(Into::into));
+        self.run_command(command, PATIENCE).await
+    }
+
+    /// As [`Self::run`], for a command of this tool that may take so long.
+    pub(crate) async fn run_command(&self, mut command: Command, patience: Duration) -> String {
+        command.stdin(Stdio::null());
         let (mut out, mut errors) = (temporary(), temporary());
         command.stdout(out.try_clone().expect("a file")).stderr(errors.try_clone().expect("a file"));
         let shown = format!("{command:?}");
         let mut child = Killed(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")));
-        let status = wait_for(&shown, || child.0.try_wait().expect("a child of ours")).await;
+        let look = async || child.0.try_wait().expect("a child of ours");
+        let status = wait_up_to(patience, &shown, look).await;
         let (out, errors) = (content(&mut out), content(&mut errors));
         assert!(status.success(), "{shown} ended with {status}:\n{out}\n{errors}");
         out

@@ -65,7 +65,7 @@ fn shared() -> Value {
         ),
         "concurrency": described(or_null(concurrency), "Ours: attempts in flight at most; null for the default"),
         "filter": described(
-            or_null(text_up_to(FILTER_BYTES_MAX)),
+            or_null(with(text_up_to(FILTER_BYTES_MAX), "minLength", 1)),
             "Ours: an expression over the message; those for which it is not true are not sent",
         ),
         "chain": described(or_null(chain()), "Ours: its place among endpoints that are tried one after another"),
@@ -152,11 +152,22 @@ fn message_endpoint_out() -> Value {
 }
 
 fn headers() -> Value {
-    described(with(map_of(text()), "example", json!({ "X-Example": "123" })), "Sent with every request")
+    let headers = with(map_of(header_value()), "propertyNames", header_name());
+    described(with(headers, "example", json!({ "X-Example": "123" })), "Sent with every request")
+}
+
+/// RFC 9110 section 5.6.2.
+fn header_name() -> Value {
+    json!({ "type": "string", "pattern": "^[!#$%&'*+\\-.^_`|~0-9A-Za-z]+$" })
+}
+
+fn header_value() -> Value {
+    json!({ "type": "string", "pattern": "^[\\t -~]*$" })
 }
 
 fn headers_patch() -> Value {
-    let headers = described(map_of(or_null(text())), "Null takes a header out");
+    let headers = with(map_of(or_null(header_value())), "propertyNames", header_name());
+    let headers = described(headers, "Null takes a header out");
     object(&["headers"], json!({ "headers": headers }))
 }
 
