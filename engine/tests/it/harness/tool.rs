@@ -24,6 +24,8 @@ pub(crate) fn skip(why: &str) {
 /// A program that was found.
 pub(crate) struct Tool {
     path: PathBuf,
+    /// Set in its environment.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Tool {
@@ -36,12 +38,18 @@ impl Tool {
         if found.is_none() {
             skip(&format!("{name} is not installed"));
         }
-        found.map(|path| Self { path })
+        found.map(Self::at)
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self { path, variables: Vec::new() }
     }
 
     /// The command that runs it.
     pub(crate) fn command(&self) -> Command {
-        Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs it with these arguments, without holding up the test's receivers. What it printed, if it succeeded.
@@ -97,7 +105,7 @@ fn content(file: &mut File) -> String {
 /// Python: `$POSTHASTE_PYTHON`, or `python3`.
 fn python() -> Option<Tool> {
     match std::env::var_os("POSTHASTE_PYTHON") {
-        Some(path) => Some(Tool { path: path.into() }),
+        Some(path) => Some(Tool::at(path.into())),
         None => Tool::find("python3"),
     }
 }
@@ -110,5 +118,18 @@ pub(crate) fn python_with(package: &str) -> Option<Tool> {
         return Some(python);
     }
     skip(&format!("python has no package '{package}'"));
+    None
+}
+
+/// Node.js, with the packages of `$POSTHASTE_NODE_MODULES`, if this one is among them.
+pub(crate) fn node_with(package: &str) -> Option<Tool> {
+    let mut node = Tool::find("node")?;
+    let modules = std::env::var_os("POSTHASTE_NODE_MODULES").unwrap_or_default();
+    node.variables.push(("NODE_PATH", modules));
+    let has = node.command().args(["-e", &format!("require('{package}')")]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(node);
+    }
+    skip(&format!("node has no package '{package}' (POSTHASTE_NODE_MODULES)"));
     None
 }
