@@ -85,6 +85,14 @@ impl ApiError {
         }
     }
 
+    pub(super) fn broken() -> Self {
+        Self::Plain {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "server_error",
+            detail: "Something broke while this was carried out; the log of the server says what".into(),
+        }
+    }
+
     pub(super) fn under_way() -> Self {
         Self::Plain {
             status: StatusCode::CONFLICT,

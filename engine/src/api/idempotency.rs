@@ -197,7 +197,7 @@ impl Turn {
     async fn carry_out(mut self, request: Request, next: Next) -> Response {
         let (parts, body) = next.run(request).await.into_parts();
         let Ok(body) = to_bytes(body, usize::MAX).await else {
-            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            return ApiError::broken().into_response();
         };
         if !parts.status.is_server_error() && parts.status != StatusCode::TOO_MANY_REQUESTS {
             let content_type = parts.headers.get(CONTENT_TYPE).cloned();
@@ -237,7 +237,7 @@ async fn answer(api: Arc<Api>, key: Digest, request: Request, next: Next) -> Res
             let turn = Turn { api, key, turn };
             let request = Request::from_parts(parts, body.into());
             let carried_out = tokio::spawn(turn.carry_out(request, next)).await;
-            Ok(carried_out.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response()))
+            Ok(carried_out.unwrap_or_else(|_| ApiError::broken().into_response()))
         }
         Verdict::Repeat(answer) => Ok(answer.into_response()),
         Verdict::UnderWay => Err(ApiError::under_way()),

@@ -106,6 +106,26 @@ async fn of_requests_at_the_same_time_one_is_carried_out() {
 }
 
 #[tokio::test]
+async fn whoever_hangs_up_half_way_and_comes_again_finds_the_answer() {
+    let world = World::new();
+    world.with_endpoint().await;
+    let publish = json!({ "eventType": "a", "payload": 1 });
+    let mut first = Box::pin(post(&world, "/app/acme/msg", publish.clone(), "key"));
+    let once = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context).is_ready()));
+    assert!(!once.await, "it is still under way");
+    drop(first);
+    let again = loop {
+        let again = post(&world, "/app/acme/msg", publish.clone(), "key").await;
+        if again.status != 409 {
+            break again;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!((again.status, &again.headers["idempotency-replayed"]), (202, &"true".parse().unwrap()));
+    assert_eq!(world.engine.messages.lock().len(), 1);
+}
+
+#[tokio::test]
 async fn a_key_that_is_none_is_refused() {
     let world = World::new();
     for key in ["", "a b", &"x".repeat(257), "\u{e9}"] {
