@@ -260,9 +260,16 @@ impl Page {
             Value::Array(kinds) => self.text(&kinds.iter().map(text).collect::<Vec<_>>().join(" or ")),
             _ => self.text("anything"),
         }
-        if schema["items"].is_object() {
+        if let Some(fields) = schema["properties"].as_object() {
+            let names: Vec<&str> = fields.keys().map(String::as_str).collect();
+            self.raw(" ");
+            self.element("code", &format!("{{ {} }}", names.join(", ")));
+        }
+        if let Some(parts) =
+            [&schema["items"], &schema["additionalProperties"]].into_iter().find(|of| of.is_object())
+        {
             self.raw(" of ");
-            self.kind(&schema["items"]);
+            self.kind(parts);
         }
         self.text(&bounds(schema));
     }
@@ -289,8 +296,8 @@ fn bounds(schema: &Value) -> String {
         ("maxLength", "to length"),
         ("minimum", "from"),
         ("maximum", "to"),
-        ("minItems", "from"),
-        ("maxItems", "to"),
+        ("minItems", "items from"),
+        ("maxItems", "items to"),
         ("format", "in the form"),
         ("default", "default"),
     ];
@@ -342,6 +349,10 @@ mod tests {
         );
         let named =
             serde_json::json!({ "anyOf": [{ "$ref": "#/components/schemas/X" }, { "type": "null" }] });
+        let object = serde_json::json!({ "type": "object", "properties": { "a": {}, "b": {} } });
+        assert_eq!(kind(object), "object <code>{ a, b }</code>");
+        let map = serde_json::json!({ "type": "object", "additionalProperties": { "type": "string" } });
+        assert_eq!(kind(map), "object of string");
         assert_eq!(kind(named), "<a href=\"#schema-X\">X</a> or null");
     }
 }

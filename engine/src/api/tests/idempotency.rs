@@ -111,7 +111,8 @@ async fn whoever_hangs_up_half_way_and_comes_again_finds_the_answer() {
     world.with_endpoint().await;
     let publish = json!({ "eventType": "a", "payload": 1 });
     let mut first = Box::pin(post(&world, "/app/acme/msg", publish.clone(), "key"));
-    let once = std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context).is_ready()));
+    let once =
+        std::future::poll_fn(|context| std::task::Poll::Ready(first.as_mut().poll(context).is_ready()));
     assert!(!once.await, "it is still under way");
     drop(first);
     let again = loop {
