@@ -7,6 +7,7 @@ mod endpoint;
 mod event_type;
 mod message;
 mod server;
+mod task;
 
 use super::route::Route;
 
@@ -20,6 +21,7 @@ pub(super) fn all() -> Vec<Route> {
         event_type::routes(),
         message::routes(),
         server::routes(),
+        task::routes(),
     ]
     .into_iter()
     .flatten()

@@ -10,6 +10,7 @@ mod error;
 mod event_type;
 mod message;
 mod portal;
+mod task;
 
 use serde_json::{Map, Value, json};
 
@@ -28,6 +29,7 @@ pub(super) fn all() -> Map<String, Value> {
         event_type::schemas(),
         message::schemas(),
         portal::schemas(),
+        task::schemas(),
         vec![("Ordering", schema::one_of(&["ascending", "descending"]))],
     ];
     all.into_iter().flatten().map(|(name, schema)| (name.to_owned(), schema)).collect()

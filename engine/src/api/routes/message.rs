@@ -2,7 +2,7 @@
 
 use super::super::openapi::{Operation, query};
 use super::super::route::Route;
-use super::super::{batch, message};
+use super::super::{batch, filter_test, message};
 use crate::config::Scope;
 
 const TAG: &str = "Message";
@@ -41,6 +41,16 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .needs(Scope::Ingest)
         .takes_batches(),
+        // It changes nothing, and shows nothing that was not sent along.
+        Route::post(
+            "/app/{app_id}/filter-test",
+            filter_test::ask,
+            op("v1.message.filter-test", "What a filter says of a message")
+                .about("Ours. Nothing is saved and nothing is sent.")
+                .body("FilterTestIn")
+                .answers(200, "FilterTestOut"),
+        )
+        .needs(Scope::Read),
         Route::get(
             "/app/{app_id}/msg/{msg_id}",
             message::read,

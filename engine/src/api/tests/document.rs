@@ -12,9 +12,8 @@ use crate::api::route::BASE;
 use crate::api::routes;
 
 /// Operations of the open Svix server API that are not there yet, by id.
-const NOT_THERE_YET: [&str; 6] = [
+const NOT_THERE_YET: [&str; 5] = [
     "v1.endpoint.get-stats",
-    "v1.endpoint.recover",
     "v1.endpoint.send-example",
     "v1.message-attempt.expunge-content",
     "v1.message-attempt.list-attempted-messages",

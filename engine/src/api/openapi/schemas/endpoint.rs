@@ -25,7 +25,7 @@ pub(super) fn schemas() -> Vec<Schema> {
         ("EndpointHeadersIn", object(&["headers"], json!({ "headers": headers() }))),
         ("EndpointHeadersPatchIn", headers_patch()),
         ("EndpointHeadersOut", headers_out()),
-        ("EndpointSecretOut", object(&["key"], json!({ "key": secret() }))),
+        ("EndpointSecretOut", object(&["key"], json!({ "key": shown_secret() }))),
         ("EndpointSecretRotateIn", rotate_in()),
     ]
 }
@@ -132,6 +132,10 @@ fn out() -> Value {
         "authorization": described(or_null(kind), "Ours: its kind; the rest is not shown again"),
         "hasBodySecret": described(json!({ "type": "boolean" }), "Ours"),
         "hasClientCertificate": described(json!({ "type": "boolean" }), "Ours"),
+        "warnings": described(
+            json!({ "type": "array", "items": text() }),
+            "Ours: what is allowed, and should be known",
+        ),
         "health": described(or_null(health), "Ours: how it is doing, and until when it is locked out"),
     });
     extended(object(&required, shared()), more)
@@ -181,8 +185,17 @@ fn headers_out() -> Value {
 
 fn secret() -> Value {
     json!({
-        "type": "string", "pattern": "^(whsec_)?[a-zA-Z0-9+/=]{32,100}$",
-        "description": "24 to 64 bytes in base64, after an optional `whsec_`",
+        "type": "string", "pattern": "^(whsec_|whsk_)?[a-zA-Z0-9+/=]{32,100}$",
+        "description": "24 to 64 bytes in base64, after an optional `whsec_`; ours: an ed25519 key after `whsk_`",
+        "example": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
+    })
+}
+
+/// What a receiver checks with.
+fn shown_secret() -> Value {
+    json!({
+        "type": "string", "pattern": "^(whsec_|whpk_)[a-zA-Z0-9+/=]{32,100}$",
+        "description": "What receivers check signatures with: the secret; of a private key, the public one",
         "example": "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD",
     })
 }
@@ -194,6 +207,10 @@ fn rotate_in() -> Value {
         &[],
         json!({
             "key": described(or_null(secret()), "The new secret; one is made if there is none"),
+            "signature": described(
+                or_null(one_of(&["v1", "v1a"])),
+                "Ours: what the new secret signs with; as the old one if nothing is said",
+            ),
             "gracePeriodSeconds": with(described(or_null(grace), about), "default", GRACE_SECONDS_DEFAULT),
         }),
     )

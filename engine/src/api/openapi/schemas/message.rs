@@ -16,6 +16,8 @@ pub(super) fn schemas() -> Vec<Schema> {
         ("ListResponse_MessageOut_", list_of("MessageOut")),
         ("MessageBatchIn", batch_in()),
         ("MessageBatchOut", batch_out()),
+        ("FilterTestIn", filter_test_in()),
+        ("FilterTestOut", filter_test_out()),
     ]
 }
 
@@ -75,6 +77,23 @@ fn message_out() -> Value {
             described(one_of(&["base64"]), "Ours: how a payload is shown that is neither JSON nor text"),
     });
     extended(object(&["eventType", "id", "payload", "timestamp"], shared()), more)
+}
+
+fn filter_test_in() -> Value {
+    let channels = json!({ "type": "array", "items": text() });
+    object(
+        &["filter", "payload"],
+        json!({
+            "filter": described(with(text(), "minLength", 1), "The expression, as an endpoint would have it"),
+            "payload": {}, "eventType": or_null(text()), "channels": or_null(channels),
+        }),
+    )
+}
+
+fn filter_test_out() -> Value {
+    let matches = json!({ "type": "boolean", "description": "Whether the endpoint would get it" });
+    let error = described(or_null(text()), "Why it has no answer for this message");
+    object(&["matches", "error"], json!({ "matches": matches, "error": error }))
 }
 
 fn batch_in() -> Value {
