@@ -48,7 +48,7 @@ async fn admit(gate: &Gate, request: Request) -> Result<Request, Response> {
     let (mut parts, body) = request.into_parts();
     if let Some(bound_to) = &caller.bound_to {
         let named = Named::from_request_parts(&mut parts, &gate.api).await;
-        check_binding(gate, bound_to, &named.map_err(ApiError::into_response)?)
+        check_binding(gate, &caller, bound_to, &named.map_err(ApiError::into_response)?)
             .map_err(ApiError::into_response)?;
     }
     parts.extensions.insert(caller.actor.clone());
@@ -56,18 +56,15 @@ async fn admit(gate: &Gate, request: Request) -> Result<Request, Response> {
     Ok(Request::from_parts(parts, body))
 }
 
-fn check_binding(gate: &Gate, bound_to: &Binding, named: &Named) -> Result<(), ApiError> {
+fn check_binding(gate: &Gate, caller: &Caller, bound_to: &Binding, named: &Named) -> Result<(), ApiError> {
     let Some(name) = named.find("app_id") else {
         return if gate.shared { Ok(()) } else { Err(ApiError::beyond_application()) };
     };
     let catalog = gate.api.editor.catalog();
-    let id_of = |name: &str| catalog.application(name).map(|application| application.id);
-    let is_it = match bound_to {
-        // Also before it exists: a message may bring its application along.
-        Binding::Name(bound) => **bound == *name || id_of(bound).is_some_and(|id| id_of(name) == Some(id)),
-        Binding::Id(bound) => id_of(name) == Some(*bound),
-    };
-    if is_it { Ok(()) } else { Err(ApiError::not_found("application")) }
+    // Also before it exists: a message may bring its application along.
+    let is_its_name = matches!(bound_to, Binding::Name(bound) if **bound == *name);
+    let is_seen = || catalog.application(name).is_some_and(|it| caller.sees(catalog, it.id));
+    if is_its_name || is_seen() { Ok(()) } else { Err(ApiError::not_found("application")) }
 }
 
 fn with_header(error: ApiError, name: http::HeaderName, value: HeaderValue) -> Response {

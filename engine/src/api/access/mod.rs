@@ -23,6 +23,7 @@ pub(super) use gate::{Gate, bearer, check};
 pub use keys::Keys;
 pub use portal::{Portal, PortalError};
 
+use crate::catalog::Catalog;
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
 use pace::Pace;
@@ -56,6 +57,15 @@ impl Caller {
     /// Whether they have this scope, or all of them.
     pub(super) const fn may(&self, scope: Scope) -> bool {
         self.scopes.has(scope) || self.scopes.has(Scope::Admin)
+    }
+
+    /// Whether what belongs to this application exists for them.
+    pub(super) fn sees(&self, catalog: &Catalog, application: ApplicationId) -> bool {
+        match &self.bound_to {
+            None => true,
+            Some(Binding::Id(bound)) => *bound == application,
+            Some(Binding::Name(bound)) => catalog.application(bound).is_some_and(|it| it.id == application),
+        }
     }
 }
 

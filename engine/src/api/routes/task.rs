@@ -29,7 +29,11 @@ fn begin() -> Vec<Route> {
         Route::post(
             "/app/{app_id}/endpoint/{endpoint_id}/replay-missing",
             task::replay_missing,
-            op("v1.endpoint.replay-missing", "Deliver what the endpoint missed since a time", "BackgroundTaskOut"),
+            op(
+                "v1.endpoint.replay-missing",
+                "Deliver what the endpoint missed since a time",
+                "BackgroundTaskOut",
+            ),
         )
         .needs(Scope::Replay),
         Route::post(
@@ -56,13 +60,15 @@ fn watch() -> Vec<Route> {
                 .query([Parameter::new("task", "Those of this kind", kind)])
                 .answers(200, "ListResponse_BackgroundTaskOut_"),
         )
-        .needs(Scope::Read),
+        .needs(Scope::Read)
+        .shared(),
         Route::get(
             "/background-task/{task_id}",
             task::read,
             op("v1.background-task.get", "Read a background task").answers(200, "BackgroundTaskOut"),
         )
-        .needs(Scope::Read),
+        .needs(Scope::Read)
+        .shared(),
         Route::post(
             "/background-task/{task_id}/cancel",
             task::cancel,
@@ -70,6 +76,7 @@ fn watch() -> Vec<Route> {
                 .about("Ours. What it has delivered stays delivered.")
                 .answers(200, "BackgroundTaskOut"),
         )
-        .needs(Scope::Replay),
+        .needs(Scope::Replay)
+        .shared(),
     ]
 }

@@ -123,6 +123,28 @@ async fn portal_access_is_for_one_application_to_look_and_change_its_endpoints()
 }
 
 #[tokio::test]
+async fn people_of_an_application_see_its_background_tasks_and_no_others() {
+    let world = world().await;
+    let portal = async |uid: &str| {
+        let path = format!("/auth/app-portal-access/{uid}");
+        call(&world, "POST", &path, json!({}), "right").await.1["token"].as_str().unwrap().to_owned()
+    };
+    let (acme, other) = (portal("acme").await, portal("other").await);
+    let since = json!({ "since": "2020-01-01T00:00:00Z" });
+    let (status, task) = call(&world, "POST", "/app/acme/endpoint/shop/recover", since, &acme).await;
+    assert_eq!(status, 202, "{task}");
+    let path = format!("/background-task/{}", task["id"].as_str().unwrap());
+    for (token, seen, status) in [(&acme, 1, 200), (&other, 0, 404), (&"right".to_owned(), 1, 200)] {
+        let (_, list) = call(&world, "GET", "/background-task", Value::Null, token).await;
+        assert_eq!(list["data"].as_array().unwrap().len(), seen);
+        assert_eq!(call(&world, "GET", &path, Value::Null, token).await.0, status);
+    }
+    let cancel = format!("{path}/cancel");
+    assert_eq!(call(&world, "POST", &cancel, Value::Null, &other).await.0, 404);
+    assert_eq!(call(&world, "POST", &cancel, Value::Null, &acme).await.0, 200);
+}
+
+#[tokio::test]
 async fn portal_access_says_how_long_and_what_for_and_may_bring_its_application_along() {
     let world = world().await;
     let ask = async |path: &str, body: Value| call(&world, "POST", path, body, "right").await;
