@@ -181,7 +181,8 @@ impl Directory {
     }
 }
 
-fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
+/// Everything that requests to this endpoint have in common; or why none can be made, in words.
+pub(crate) fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
     let secrets = endpoint
         .secrets_at(clock::unix_ms())
         .map(|secret| SigningSecret::parse(&secret.key).map(|parsed| parsed.expiring_at(secret.expires_ms)));

@@ -38,6 +38,7 @@ use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
+use crate::probe::{self, ProbeSettings, Prober};
 use crate::publish::{PublishLimits, UrlJudge};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
@@ -186,6 +187,7 @@ struct Parts {
     jobs: crossbeam_channel::Receiver<Job>,
     urls: UrlJudge,
     delivery: DeliveryConfig,
+    prober: Arc<Prober>,
     stop: watch::Sender<bool>,
 }
 
@@ -220,6 +222,8 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
+        let (delivery, stop) = (delivery_config(config, egress)?, watch::Sender::new(false));
+        let prober = probe::spawn(probe_settings(config, delivery.clone()), stop.subscribe());
         Ok(Self {
             clock,
             metrics: Metrics::with(catalog.filter_counts().clone()),
@@ -231,8 +235,9 @@ impl Parts {
             writer,
             jobs,
             urls,
-            delivery: delivery_config(config, egress)?,
-            stop: watch::Sender::new(false),
+            delivery,
+            prober: prober.context("the prober's thread")?,
+            stop,
         })
     }
 
@@ -381,6 +386,7 @@ impl Parts {
             tasks: Arc::new(tasks),
             history: Arc::new(history),
             health: Some(self.directory.clone()),
+            probes: self.prober.clone(),
             limits,
             tokens: Tokens::new(&config.api.tokens),
         });
@@ -491,6 +497,16 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
         egress,
         trust: Trust::load(ca_file).context("delivery.ca_file")?,
     })
+}
+
+fn probe_settings(config: &Config, delivery: DeliveryConfig) -> ProbeSettings {
+    let probe = &config.probe;
+    ProbeSettings {
+        delivery,
+        in_flight_max: probe.in_flight_max as usize,
+        waiting_max: probe.waiting_max as usize,
+        show_private: probe.show_private,
+    }
 }
 
 fn url_judge(egress: EgressPolicy) -> UrlJudge {

@@ -30,6 +30,7 @@ mod message;
 pub mod metrics;
 mod outcomes;
 pub mod payload;
+pub mod probe;
 pub mod publish;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it

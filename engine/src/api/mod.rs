@@ -13,6 +13,8 @@
 //! | `/app/{app}/endpoint/{endpoint}/recover`, `.../replay-missing`, `.../replay` | deliver again what failed, what was missed, everything (the last two are ours) |
 //! | `/background-task`, `.../{task}`, `.../{task}/cancel` | how far that has come, and an end to it (ours) |
 //! | `/app/{app}/filter-test` | what a filter says of a message, before it is saved (ours) |
+//! | `/app/{app}/endpoint/probe` | try what is not saved yet, at once (ours) |
+//! | `.../{endpoint}/test`, `.../{endpoint}/send-example` | try it at once (ours); send it an example message |
 //! | `/event-type`, `/event-type/{name}` | list, create, read, put, patch, delete |
 //! | `/app/{app}/msg`, `.../{msg}` | list, publish, read; delete cancels what is pending (ours) |
 //! | `/app/{app}/msg/batch` | publish many at once (ours) |
@@ -27,7 +29,7 @@
 //! - A request body is bounded before it is read.
 //! - Without a valid token nothing is read or changed, if there are tokens at all.
 //!
-//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics, send-example.
+//! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics.
 
 mod application;
 mod attempt;
@@ -38,8 +40,10 @@ mod endpoint;
 mod endpoint_fields;
 mod endpoint_headers;
 mod endpoint_secret;
+mod endpoint_test;
 mod error;
 mod event_type;
+mod example;
 mod extract;
 mod fields;
 mod filter_test;
@@ -71,6 +75,7 @@ pub use backend::{
 pub use batch::BATCH_MESSAGES_MAX;
 
 use crate::catalog::Editor;
+use crate::probe::Probes;
 use crate::publish::PublishLimits;
 
 /// What a request body may have beyond the payload: the other fields, and escapes.
@@ -90,6 +95,8 @@ pub struct Api {
     pub history: Arc<dyn History>,
     /// Knows how endpoints are doing; without it, nothing is said about that.
     pub health: Option<Arc<dyn Health>>,
+    /// Makes single attempts for people who set endpoints up.
+    pub probes: Arc<dyn Probes>,
     /// What the configuration says about messages.
     pub limits: PublishLimits,
     /// Who may use the API.
@@ -142,6 +149,9 @@ fn catalog_paths() -> Router<Arc<Api>> {
         .route("/background-task/{task_id}", get(task::read))
         .route("/background-task/{task_id}/cancel", post(task::cancel))
         .route("/app/{app_id}/filter-test", post(filter_test::ask))
+        .route("/app/{app_id}/endpoint/probe", post(endpoint_test::probe))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/test", post(endpoint_test::test))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/send-example", post(endpoint_test::send_example))
         .route("/event-type", get(event_type::list).post(event_type::create))
         .route("/event-type/{event_type_name}", event_type)
 }

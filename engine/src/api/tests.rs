@@ -2,6 +2,7 @@
 
 mod attempts;
 mod catalog;
+mod endpoint_tests;
 mod messages;
 mod tasks;
 mod world;

@@ -82,6 +82,7 @@ pub struct Config {
     pub ledger: Ledger,
     pub shards: Shards,
     pub delivery: Delivery,
+    pub probe: Probe,
     pub retry: Retry,
     pub lockout: Lockouts,
     pub egress: Egress,
@@ -156,6 +157,8 @@ sections! {
         streams_per_connection_max: u32,
         ca_file: PathBuf,
     }
+    /// `[probe]`
+    Probe { in_flight_max: u32, waiting_max: u32, show_private: bool }
     /// `[retry]`
     Retry {
         policy: String,

@@ -18,6 +18,8 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_storage(config)?;
     check_shards(config)?;
     check_delivery(config)?;
+    number("probe.in_flight_max", config.probe.in_flight_max, 1, 1_000)?;
+    number("probe.waiting_max", config.probe.waiting_max, 1, 10_000)?;
     lockout("lockout.url", &config.lockout.url)?;
     lockout("lockout.host", &config.lockout.host)?;
     span("shutdown.grace", config.shutdown.grace, 0, 10 * MINUTE)

@@ -46,7 +46,7 @@ mod special;
 mod stream;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 
 pub use checked_url::{CheckedUrl, URL_BYTES_MAX, UrlError, check_url};

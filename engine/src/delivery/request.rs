@@ -85,6 +85,15 @@ impl<'a> Request<'a> {
         head
     }
 
+    /// Its headers by name, in their order, for people.
+    pub(super) fn shown(&self, target: &Target) -> Vec<(String, String)> {
+        let head = self.http1_head(target);
+        let text = String::from_utf8_lossy(&head);
+        let lines = text.lines().skip(1).take_while(|line| !line.is_empty());
+        let headers = lines.filter_map(|line| line.split_once(": "));
+        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    }
+
     /// The request in the form of HTTP/2, which takes scheme and authority from the URI (RFC 9113 section 8.3.1).
     pub(super) fn http2(&self, target: &Target) -> http::Request<Full<Bytes>> {
         let mut lines = target.lines().to_vec();

@@ -6,6 +6,7 @@
 //! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities` |
+//! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts` |
@@ -30,6 +31,7 @@ mod kill;
 mod lockout;
 mod outcomes;
 mod own_url;
+mod probe;
 mod publish;
 mod repair;
 mod restart;

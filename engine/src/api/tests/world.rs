@@ -20,6 +20,7 @@ use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, New
 use crate::config::UnknownEventTypes;
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
+use crate::probe::{Probe, ProbeError, Probed, Probes};
 use crate::publish::{Admitted, PublishError, PublishLimits};
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
@@ -58,6 +59,7 @@ impl World {
             tasks,
             history: Arc::clone(&engine) as _,
             health: Some(Arc::clone(&engine) as _),
+            probes: Arc::clone(&engine) as _,
             limits,
             tokens: Tokens::new(tokens),
         });
@@ -117,6 +119,8 @@ pub(super) struct FakeEngine {
     pub(super) again: Mutex<Vec<Again>>,
     pub(super) refuses_with: Mutex<Option<PublishError>>,
     pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
+    pub(super) probes: Mutex<Vec<Probe>>,
+    pub(super) probe_answer: Mutex<Option<Result<Probed, ProbeError>>>,
     published: AtomicU16,
 }
 
@@ -180,6 +184,14 @@ impl Tasks for FakeTasks {
 impl FakeEngine {
     fn has(&self, message: MessageId) -> bool {
         self.messages.lock().iter().any(|stored| stored.id == message)
+    }
+}
+
+impl Probes for FakeEngine {
+    fn probe(&self, probe: Probe) -> BoxFuture<'_, Result<Probed, ProbeError>> {
+        let answer = self.probe_answer.lock().take();
+        self.probes.lock().push(probe);
+        Box::pin(async { answer.expect("a test that probes says what comes of it") })
     }
 }
 

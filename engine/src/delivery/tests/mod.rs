@@ -40,7 +40,7 @@ async fn settle() {
     }
 }
 
-fn config() -> DeliveryConfig {
+pub(crate) fn config() -> DeliveryConfig {
     let limit = Duration::from_secs(20);
     DeliveryConfig {
         timeouts: Timeouts { dns: limit, connect: limit, tls: limit, first_byte: limit, total: limit },
