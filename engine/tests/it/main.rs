@@ -9,7 +9,7 @@
 //! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
-//! | the programs of others | `counterparts` |
+//! | the programs of others | `counterparts`, `examples` |
 //!
 //! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
 //! error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
@@ -22,6 +22,7 @@ mod demo;
 mod derived_folders;
 mod disk_full;
 mod documents;
+mod examples;
 mod fairness;
 mod formats;
 mod harness;
