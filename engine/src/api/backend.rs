@@ -249,6 +249,14 @@ pub struct StoredAttempt {
     pub detail: Box<str>,
     /// The revision of the endpoint that it was made with.
     pub endpoint_revision: u32,
+    /// How long its parts took. `None` for attempts that an older version recorded.
+    pub timing: Timing,
+    /// Whether it went over a connection that had been used before.
+    pub reused: bool,
+    /// The unix second its request was signed for, as far as that is known.
+    pub signed_secs: Option<u64>,
+    /// What set it off.
+    pub trigger: Trigger,
 }
 
 impl StoredAttempt {

@@ -87,7 +87,7 @@ impl Sender {
         };
         let result = attempt.run(message, payload).await;
         let timing = Timing { total_us: micros_since(began), ..attempt.timing };
-        Ended::new(result, timing, attempt.reused)
+        Ended { signed_secs: Some(unix_secs), ..Ended::new(result, timing, attempt.reused) }
     }
 
     /// The headers that such an attempt would send, by name and in their order; for people. Empty if the request

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use posthaste_storage::log::{AppendError, BATCH_BYTES_MAX};
 use posthaste_storage::record::{
-    Attempt, Change as ChangeRecord, Extras as ExtrasRecord, Message as MessageRecord,
+    Attempt, Change as ChangeRecord, Course, Extras as ExtrasRecord, Message as MessageRecord,
     Parked as ParkedRecord, Record, Settled as SettledRecord, event_hash,
 };
 use posthaste_storage::{EntryId, Position};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Block, Cancel, Event, Job, Known, PublishReply, Writer};
 use crate::catalog::{Change, CommitError};
-use crate::core::delivery::DeliveryState;
+use crate::core::delivery::{DeliveryState, Trigger};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -335,6 +335,20 @@ fn attempt_record<'a>(id: EntryId, ended: &'a AttemptEnded<Report>) -> Attempt<'
         response_headers: report.map_or(&[], |report| report.response_headers.as_ref()),
         response_body: report.map_or(&[], |report| report.response_body.as_ref()),
         detail: report.map_or("", |report| report.detail.as_ref()),
+        course: report.map_or(Course::default(), course),
+    }
+}
+
+fn course(report: &Report) -> Course {
+    let timing = report.timing;
+    Course {
+        dns_us: timing.dns_us,
+        connect_us: timing.connect_us,
+        tls_us: timing.tls_us,
+        first_byte_us: timing.first_byte_us,
+        reused: report.reused,
+        signed_secs: report.signed_secs,
+        trigger: Trigger::Scheduled.code(),
     }
 }
 
@@ -359,6 +373,7 @@ fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'sta
         response_headers: &[],
         response_body: &[],
         detail: "",
+        course: Course::default(),
     }
 }
 

@@ -81,6 +81,7 @@ fn encode_attempt(attempt: &Attempt<'_>, into: &mut Vec<u8>) {
     put_bytes(into, attempt.response_headers);
     put_bytes(into, attempt.response_body);
     put_bytes(into, attempt.detail.as_bytes());
+    attempt.course.encode(attempt.started_ms, into);
 }
 
 fn encode_parked(parked: &Parked, into: &mut Vec<u8>) {
