@@ -9,7 +9,7 @@
 //! | kind | body |
 //! |---|---|
 //! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras bytes, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
-//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, next attempt ms u64, endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text, from version 2 on how it went, see `course` |
+//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, flags u8 (1 next attempt), [next attempt ms u64], endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text, how it went, see `course` (version 1: the next attempt without flags, 0 for none; no course) |
 //! | 3 parked | message u64, application u64, endpoint u64, attempts u16, due ms u64, message at u64 |
 //! | 4 settled | message u64, application u64, endpoint u64, state u8, at ms u64 |
 //! | 5 change | flags u8 (1 value), key bytes, [value bytes] |
