@@ -183,8 +183,13 @@ impl Directory {
 
 /// Everything that requests to this endpoint have in common; or why none can be made, in words.
 pub(crate) fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
+    prepare_at(endpoint, clock::unix_ms())
+}
+
+/// The same as it is, or was, at this time.
+pub(crate) fn prepare_at(endpoint: &Endpoint, unix_ms: u64) -> Result<Target, Arc<str>> {
     let secrets = endpoint
-        .secrets_at(clock::unix_ms())
+        .secrets_at(unix_ms)
         .map(|secret| SigningSecret::parse(&secret.key).map(|parsed| parsed.expiring_at(secret.expires_ms)));
     let secrets = secrets.collect::<Result<Vec<_>, _>>().map_err(|error| Arc::from(error.to_string()))?;
     let headers: Vec<(String, String)> =

@@ -33,7 +33,7 @@ use crate::delivery::{
 };
 use crate::descriptors;
 use crate::directory::{self, Directory};
-use crate::history::{LogHistory, Publisher};
+use crate::history::{Condition, FreshFrom, LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::metrics::Metrics;
@@ -44,6 +44,7 @@ use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::tasks::TaskRunner;
 use crate::threads;
+use crate::vitals::Vitals;
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 
 /// How long publishers may take to read their last answers when the engine stops.
@@ -183,6 +184,8 @@ struct Parts {
     editor: Editor,
     catalog: Arc<Catalog>,
     outcomes: Arc<Outcomes>,
+    fresh_from: Arc<FreshFrom>,
+    vitals: Arc<Vitals>,
     writer: WriterHandle,
     jobs: crossbeam_channel::Receiver<Job>,
     urls: UrlJudge,
@@ -232,6 +235,8 @@ impl Parts {
             directory,
             catalog,
             outcomes: Outcomes::new(recovered.log.reader()),
+            fresh_from: Arc::default(),
+            vitals: Arc::new(Vitals::new(clock.now())),
             writer,
             jobs,
             urls,
@@ -298,6 +303,7 @@ impl Parts {
         };
         keeper.hand_out_ordered().context("the ledger")?;
         recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);
+        self.fresh_from.set(low_water);
         let folder = config.data.folder.clone();
         let writer = Writer {
             log,
@@ -312,6 +318,8 @@ impl Parts {
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
             event_ids,
+            fresh_from: self.fresh_from.clone(),
+            vitals: self.vitals.clone(),
             state,
         };
         let keeper = threads::spawn("keeper", || keeper.run())?;
@@ -371,21 +379,22 @@ impl Parts {
         limits: PublishLimits,
         reader: LogReader,
     ) -> axum::Router {
-        let history = LogHistory(reader);
+        let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
         let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
         let tasks = TaskRunner {
             editor: self.editor.clone(),
-            reader: history.0.clone(),
+            reader,
             messages: messages.clone(),
             runtime: runtime.clone(),
         };
         tasks.resume();
+        let (directory, vitals) = (self.directory.clone(), self.vitals.clone());
         let api = api::router(Api {
             editor: self.editor.clone(),
             messages,
             tasks: Arc::new(tasks),
             history: Arc::new(history),
-            health: Some(self.directory.clone()),
+            health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober.clone(),
             limits,
             tokens: Tokens::new(&config.api.tokens),

@@ -37,4 +37,5 @@ pub mod routing; // for the benches: `AppRoutes` without a catalog around it
 mod shard;
 mod tasks;
 mod threads;
+mod vitals;
 mod writer;

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::Api;
 use super::application;
-use super::backend::{Again, MessageQuery, MessageStatus, StoredDelivery, StoredMessage};
+use super::backend::{Again, MessageQuery, StoredDelivery, StoredMessage};
 use super::endpoint_fields::EndpointOut;
 use super::error::ApiError;
 use super::extract::{Body, Named, TheApplication, TheEndpoint};
@@ -29,7 +29,7 @@ use crate::publish::{Admitted, NewMessage, NewUrl, admit, is_json};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageOut {
-    id: String,
+    pub(super) id: String,
     event_type: String,
     event_id: Option<String>,
     channels: Option<Vec<String>>,
@@ -185,19 +185,26 @@ pub(super) async fn list(
     TheApplication(application): TheApplication,
     query: Query,
 ) -> Result<Json<ListOut<MessageOut>>, ApiError> {
-    let with_content = query.flag("with_content", true)?;
     let paging = Paging::read(&query)?;
-    let wanted = MessageQuery {
+    let wanted = message_query(&query, &paging)?;
+    let with_content = wanted.with_content;
+    let page = api.history.messages(application.id, wanted).await?;
+    let data = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
+    let resume = page.resume.map(|id| MessageId(id).to_string());
+    Ok(Json(paging.history(data, page.done, resume, |message| message.id.clone())))
+}
+
+/// What a list of messages is asked for with.
+pub(super) fn message_query(query: &Query, paging: &Paging<'_>) -> Result<MessageQuery, ApiError> {
+    Ok(MessageQuery {
         limit: paging.limit,
         start: paging.start()?,
         event_types: query.list("event_types"),
         channel: query.text("channel").map(Into::into),
         before_ms: query.time_ms("before")?,
         after_ms: query.time_ms("after")?,
-    };
-    let page = api.history.messages(application.id, wanted).await?;
-    let data = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
-    Ok(Json(paging.list(data, page.done, |message| message.id.clone())))
+        with_content: query.flag("with_content", true)?,
+    })
 }
 
 pub(super) async fn read(
@@ -293,7 +300,7 @@ pub(super) async fn deliveries(
 
 fn delivery_out(api: &Api, delivery: &StoredDelivery) -> Option<DeliveryOut> {
     let endpoint = api.editor.catalog().endpoint_by_id(delivery.endpoint)?;
-    let status = MessageStatus::from(delivery.state);
+    let status = delivery.status(unix_ms());
     Some(DeliveryOut {
         endpoint: EndpointOut::new(api, &endpoint),
         status: status as u8,

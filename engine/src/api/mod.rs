@@ -22,6 +22,10 @@
 //! | `/app/{app}/msg/{msg}/endpoint/{endpoint}/resend` | deliver it again, now |
 //! | `/app/{app}/msg/{msg}/attempt/{attempt}` | read |
 //! | `/app/{app}/attempt/msg/{msg}`, `/app/{app}/attempt/endpoint/{endpoint}` | list |
+//! | `/app/{app}/endpoint/{endpoint}/msg` | the messages that go there, and how their deliveries stand |
+//! | `/app/{app}/endpoint/{endpoint}/stats` | how many deliveries stand how, and how it has been doing lately |
+//! | `/app/{app}/delivery` | deliveries by where they stand (ours) |
+//! | `/app/{app}/export` | messages and attempts as JSON lines (ours) |
 //! | `/health`, `/health/ping` | 204; no token needed |
 //!
 //! Invariants
@@ -36,14 +40,19 @@ mod attempt;
 mod auth;
 mod backend;
 mod batch;
+mod delivery;
 mod endpoint;
 mod endpoint_fields;
 mod endpoint_headers;
+mod endpoint_messages;
 mod endpoint_secret;
+mod endpoint_stats;
 mod endpoint_test;
 mod error;
 mod event_type;
 mod example;
+mod explain;
+mod export;
 mod extract;
 mod fields;
 mod filter_test;
@@ -52,6 +61,7 @@ mod message;
 mod paging;
 mod payload;
 mod query;
+mod sent;
 mod task;
 mod time;
 
@@ -68,9 +78,10 @@ use axum::routing::{get, post};
 
 pub use auth::Tokens;
 pub use backend::{
-    Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
-    HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
-    Tasks,
+    Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
+    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryError, HistoryPage,
+    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
 
@@ -165,6 +176,10 @@ fn message_paths() -> Router<Arc<Api>> {
         .route("/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}", get(attempt::read))
         .route("/app/{app_id}/attempt/msg/{msg_id}", get(attempt::list_by_message))
         .route("/app/{app_id}/attempt/endpoint/{endpoint_id}", get(attempt::list_by_endpoint))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/msg", get(endpoint_messages::list))
+        .route("/app/{app_id}/endpoint/{endpoint_id}/stats", get(endpoint_stats::read))
+        .route("/app/{app_id}/delivery", get(delivery::list))
+        .route("/app/{app_id}/export", get(export::export))
 }
 
 fn batch_path(body_max: u64) -> Router<Arc<Api>> {

@@ -90,6 +90,41 @@ impl<'q> Paging<'q> {
         Ok((&page[..page.len().min(self.limit)], page.len() <= self.limit))
     }
 
+    /// A page of history as it goes out. `resume` is where the next one begins if not behind the last item.
+    pub(super) fn history<T>(
+        &self,
+        data: Vec<T>,
+        done: bool,
+        resume: Option<String>,
+        name: impl Fn(&T) -> String,
+    ) -> ListOut<T> {
+        let mut page = self.list(data, done, name);
+        match resume {
+            Some(resume) if self.iterator.is_some_and(|iterator| iterator.starts_with('-')) => {
+                page.prev_iterator = Some(format!("-{resume}"));
+            }
+            Some(resume) => page.iterator = resume,
+            None => {}
+        }
+        page
+    }
+
+    /// The iterator of a list that only goes forward.
+    pub(super) fn cursor<K: FromStr>(&self) -> Result<Option<K>, ApiError> {
+        match self.start()? {
+            Start::First => Ok(None),
+            Start::After(cursor) => Ok(Some(cursor)),
+            Start::Before(_) => Err(ApiError::query("iterator", "this list only goes forward")),
+        }
+    }
+
+    /// A page of a list that only goes forward, and where the next one begins.
+    pub(super) fn forward_only<T>(&self, data: Vec<T>, next: Option<String>) -> ListOut<T> {
+        let done = next.is_none();
+        let iterator = next.or_else(|| self.iterator.map(Into::into)).unwrap_or_default();
+        ListOut { data, iterator, prev_iterator: None, done }
+    }
+
     /// The page as it goes out; `name` is what iterators say of an item.
     pub(super) fn list<T>(&self, data: Vec<T>, done: bool, name: impl Fn(&T) -> String) -> ListOut<T> {
         let iterator = data.last().map(&name).or_else(|| self.iterator.map(Into::into)).unwrap_or_default();

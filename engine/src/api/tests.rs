@@ -1,7 +1,8 @@
 //! Through the router, as a client sees it.
 
-mod attempts;
+pub(super) mod attempts;
 mod catalog;
+mod deliveries;
 mod endpoint_tests;
 mod messages;
 mod tasks;

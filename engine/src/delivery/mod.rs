@@ -59,7 +59,7 @@ pub use headers::{CUSTOM_HEADERS_BYTES_MAX, CUSTOM_HEADERS_MAX, HeaderError, che
 pub use host::{HostKey, Scheme};
 pub use identity::{ClientCertificatePem, Identity, IdentityError, IdentityPart};
 pub use pool::PoolLimits;
-pub use request::MessageHead;
+pub use request::{MessageHead, request_headers};
 pub use resolver::{Resolve, ResolveError, Resolving, SystemResolver};
 pub use response::ResponseLimits;
 pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, SecretError, SigningSecret};

@@ -150,6 +150,27 @@ fn write_again(
     }
 }
 
+/// The headers that a request carries, names in lower case: `host` first, the signature of that second last. None for
+/// a message of which no request can be made.
+pub fn request_headers(
+    target: &Target,
+    message: MessageHead<'_>,
+    payload: Bytes,
+    unix_secs: u64,
+) -> Vec<(String, String)> {
+    let Ok(request) = Request::new(message, payload, unix_secs) else { return Vec::new() };
+    let head = request.http1_head(target);
+    let lines = head.split(|byte| *byte == b'\n').skip(1);
+    let lines = lines.map_while(|line| line.strip_suffix(b"\r").filter(|line| !line.is_empty()));
+    lines
+        .filter_map(|line| {
+            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
+            let value = value[1..].trim_ascii_start();
+            Some((String::from_utf8_lossy(name).to_lowercase(), String::from_utf8_lossy(value).into_owned()))
+        })
+        .collect()
+}
+
 /// The same headers as HTTP/2 wants them. They come from lines that were checked when they were made.
 fn headers(lines: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);

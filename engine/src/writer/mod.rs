@@ -45,12 +45,14 @@ use crate::catalog::CommitError;
 use crate::clock::Clock;
 use crate::core::delivery::DeliveryState;
 use crate::core::shard::{Incoming, Settled};
+use crate::history::FreshFrom;
 use crate::keeper::{KeeperProgress, LedgerBatch};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
 use crate::shard::{ShardBatches, Shards};
+use crate::vitals::Vitals;
 use cancelled::Cancelled;
 pub(crate) use chain::ANSWER_BYTES_MAX;
 pub(crate) use event_ids::{EventIds, Known};
@@ -101,6 +103,8 @@ pub(crate) struct Writer {
     pub(crate) settings: WriterSettings,
     pub(crate) available_bytes: Box<dyn Fn() -> u64 + Send>,
     pub(crate) event_ids: EventIds,
+    pub(crate) fresh_from: Arc<FreshFrom>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) state: State,
 }
 

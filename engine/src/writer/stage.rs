@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Block, Cancel, Event, Job, Known, PublishReply, Writer};
 use crate::catalog::{Change, CommitError};
-use crate::core::delivery::{DeliveryState, Trigger};
+use crate::core::delivery::{DeliveryState, Marks, Trigger};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -335,11 +335,15 @@ fn attempt_record<'a>(id: EntryId, ended: &'a AttemptEnded<Report>) -> Attempt<'
         response_headers: report.map_or(&[], |report| report.response_headers.as_ref()),
         response_body: report.map_or(&[], |report| report.response_body.as_ref()),
         detail: report.map_or("", |report| report.detail.as_ref()),
-        course: report.map_or(Course::default(), course),
+        course: course(ended),
     }
 }
 
-fn course(report: &Report) -> Course {
+fn course(ended: &AttemptEnded<Report>) -> Course {
+    let by_hand = ended.progress.marks.has(Marks::BY_HAND);
+    let trigger = if by_hand { Trigger::Manual } else { Trigger::Scheduled };
+    let course = Course { trigger: trigger.code(), ..Course::default() };
+    let Some(report) = &ended.report else { return course };
     let timing = report.timing;
     Course {
         dns_us: timing.dns_us,
@@ -348,7 +352,7 @@ fn course(report: &Report) -> Course {
         first_byte_us: timing.first_byte_us,
         reused: report.reused,
         signed_secs: report.signed_secs,
-        trigger: Trigger::Scheduled.code(),
+        ..course
     }
 }
 

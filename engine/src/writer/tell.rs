@@ -39,6 +39,7 @@ impl Writer {
         if !updates.is_empty() || !cancelled.is_empty() {
             self.send_to_keeper(updates, cancelled);
         }
+        self.fresh_from.set(self.low_water());
     }
 
     fn tell_publish(&mut self, publish: StagedPublish, batches: &mut ShardBatches) {
@@ -113,6 +114,7 @@ impl Writer {
         self.outcomes.written();
         let mut updates = Vec::new();
         let mut stored = vec![0; self.shards.len()];
+        self.note_vitals(&events);
         for StagedEvent { shard, at, event } in events {
             if let Some(shard) = shard {
                 stored[shard] += 1;
@@ -133,6 +135,19 @@ impl Writer {
         self.outcomes.publish();
         self.shards.stored(&stored);
         updates
+    }
+
+    fn note_vitals(&self, events: &[StagedEvent]) {
+        let (now, mut vitals) = (self.clock.now(), self.vitals.lock());
+        for staged in events {
+            // What came from a URL that the message brought along says nothing about the endpoint.
+            if let Event::Ended(ended) = &staged.event
+                && !ended.progress.marks.has(Marks::ELSEWHERE)
+            {
+                let took_us = ended.report.as_ref().map_or(0, |report| report.timing.total_us);
+                vitals.note(ended.key.endpoint, now, ended.outcome, took_us);
+            }
+        }
     }
 
     fn tell_ended(&mut self, ended: &AttemptEnded<Report>, at: Position) -> Option<Update> {

@@ -28,6 +28,7 @@ use crate::outcomes::Outcomes;
 use crate::publish::{Admitted, PublishError};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{Shards, ToShard};
+use crate::vitals::Vitals;
 use crate::writer::{Cancel, Event, Job, State, Writer, WriterHandle, WriterSettings, queue};
 
 pub(crate) const APPLICATION: ApplicationId = ApplicationId::from_u64(1);
@@ -175,6 +176,8 @@ impl World {
                 disk.available_bytes(std::path::Path::new("/")).unwrap_or(u64::MAX)
             }),
             event_ids,
+            fresh_from: Arc::default(),
+            vitals: Arc::new(Vitals::new(Tick::ZERO)),
             state,
         };
         let (hands, done) = (BTreeMap::new(), HashSet::new());

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use super::LogReader;
 use super::filter::{Filter, Search};
-use crate::Position;
+use crate::{EntryId, Position};
 use crate::log::segment::Segment;
 use crate::log::walker::{Step, Walker};
 use crate::log::{Damage, ReadError};
@@ -178,6 +178,54 @@ impl LogReader {
             BackwardEnd::Whole => to.min(from),
         };
         Ok(Searched { to: reached, whole: ended == BackwardEnd::Whole, damage: replayed.damage })
+    }
+
+    /// Shows the committed records in `from..to` that are wanted, oldest first; otherwise like [`Self::search_back`].
+    /// [`Searched::to`] is where a search that goes on begins.
+    pub fn search(
+        &self,
+        search: &Search,
+        (from, to): (Position, Position),
+        mut bytes: u64,
+        mut show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Searched, ReadError> {
+        let to = to.min(self.end());
+        let filter = Filter::from(search);
+        let mut damage = Vec::new();
+        let mut before = None;
+        let mut spent = false;
+        for segment in self.shared.segments() {
+            let number = segment.number();
+            if number < from.segment || number > to.segment {
+                continue;
+            }
+            self.check_gap(before.replace(number), number, &mut damage)?;
+            let begin = if number == from.segment { from.offset } else { 0 };
+            let end = if number == to.segment { to.offset } else { u32::MAX };
+            for (block, stop) in segment.blocks(begin, end, &filter) {
+                let at = Position { segment: number, offset: block };
+                if spent {
+                    return Ok(Searched { to: at, whole: false, damage });
+                }
+                if let Some(to) = self.walk(&segment, (block, stop), filter, &mut damage, &mut show)? {
+                    return Ok(Searched { to, whole: false, damage });
+                }
+                bytes = bytes.saturating_sub(u64::from(stop - block));
+                spent = bytes == 0;
+            }
+        }
+        Ok(Searched { to: to.max(from), whole: true, damage })
+    }
+
+    /// The id of the first message or attempt at or after a position; `None` if there is none. Reads little: ids are
+    /// rarely far apart.
+    pub fn id_from(&self, at: Position) -> Result<Option<EntryId>, ReadError> {
+        let mut found = None;
+        self.forward(at, self.end(), Filter::ALL, |_, record| {
+            found = record.own_id();
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
     }
 
     fn backward(

@@ -75,6 +75,22 @@ fn search(world: &World, search: &Search, bytes: u64) -> (Vec<Told>, usize) {
     }
 }
 
+/// The same from old to new.
+fn search_forward(world: &World, search: &Search, bytes: u64) -> Vec<Told> {
+    let (reader, mut told) = (world.reader(), Vec::new());
+    let mut from = Position::START;
+    loop {
+        let range = (from, reader.end());
+        let found = reader.search(search, range, bytes, |at, record| tell(&mut told, at, &record)).unwrap();
+        if found.whole {
+            told.reverse();
+            return told;
+        }
+        assert!(found.to > from, "a search that goes on comes nearer to its end");
+        from = found.to;
+    }
+}
+
 fn is_of(record: &Record<'_>, endpoint: u64) -> bool {
     match record {
         Record::Message(message) => message.endpoints.iter().any(|one| one == endpoint),
@@ -95,6 +111,7 @@ fn a_search_finds_what_a_scan_of_everything_finds_whatever_it_may_read_at_a_time
                 let asked = Search { application, endpoint: Some(endpoint), traits: [Traits::ANY; 2] };
                 for bytes in [1, 700, u64::MAX] {
                     assert_eq!(search(world, &asked, bytes).0, expected, "{asked:?}");
+                    assert_eq!(search_forward(world, &asked, bytes), expected, "{asked:?}");
                 }
             }
         }
