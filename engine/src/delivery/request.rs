@@ -158,7 +158,7 @@ pub fn request_headers(
     payload: Bytes,
     unix_secs: u64,
 ) -> Vec<(String, String)> {
-    let Ok(request) = Request::new(message, payload, unix_secs) else { return Vec::new() };
+    let Ok(request) = Request::new(target, message, payload, unix_secs) else { return Vec::new() };
     let head = request.http1_head(target);
     let lines = head.split(|byte| *byte == b'\n').skip(1);
     let lines = lines.map_while(|line| line.strip_suffix(b"\r").filter(|line| !line.is_empty()));
