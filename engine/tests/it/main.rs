@@ -3,7 +3,7 @@
 //!
 //! | about | files |
 //! |---|---|
-//! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
+//! | messages coming in | `publish`, `routing`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities` |
 //! | setting endpoints up | `probe` |
@@ -37,6 +37,7 @@ mod publish;
 mod repair;
 mod restart;
 mod retries;
+mod routing;
 mod schedule;
 mod start;
 mod torn_log;
