@@ -29,7 +29,7 @@ use crate::core::retry::RetryAfterLimits;
 use crate::core::shard::ShardSettings;
 use crate::data_folder::DataFolder;
 use crate::delivery::{
-    self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, Sender, Timeouts, Trust,
+    self, DeliveryConfig, EgressPolicy, PoolLimits, Proxy, ResponseLimits, Sender, Timeouts, Trust,
 };
 use crate::descriptors;
 use crate::directory::{self, Directory};
@@ -398,6 +398,7 @@ impl Parts {
             probes: self.prober.clone(),
             limits,
             tokens: Tokens::new(&config.api.tokens),
+            source_addresses: config.delivery.source_addresses.clone(),
         });
         let metrics = self.metrics.clone();
         api.route("/metrics", axum::routing::get(move || async move { metrics.render() }))
@@ -505,6 +506,13 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
         http2: delivery.http2,
         egress,
         trust: Trust::load(ca_file).context("delivery.ca_file")?,
+        proxy: Proxy::parse(
+            &delivery.proxy,
+            &delivery.proxy_user,
+            &delivery.proxy_password,
+            delivery.proxy_pin,
+        )
+        .context("delivery.proxy")?,
     })
 }
 

@@ -26,6 +26,7 @@
 //! | `/app/{app}/endpoint/{endpoint}/stats` | how many deliveries stand how, and how it has been doing lately |
 //! | `/app/{app}/delivery` | deliveries by where they stand (ours) |
 //! | `/app/{app}/export` | messages and attempts as JSON lines (ours) |
+//! | `/source-addresses` | where requests to receivers come from (ours) |
 //! | `/health`, `/health/ping` | 204; no token needed |
 //!
 //! Invariants
@@ -62,6 +63,7 @@ mod paging;
 mod payload;
 mod query;
 mod sent;
+mod source_addresses;
 mod task;
 mod time;
 
@@ -112,6 +114,8 @@ pub struct Api {
     pub limits: PublishLimits,
     /// Who may use the API.
     pub tokens: Tokens,
+    /// Networks that requests to receivers come from.
+    pub source_addresses: Vec<String>,
 }
 
 impl fmt::Debug for Api {
@@ -165,6 +169,7 @@ fn catalog_paths() -> Router<Arc<Api>> {
         .route("/app/{app_id}/endpoint/{endpoint_id}/send-example", post(endpoint_test::send_example))
         .route("/event-type", get(event_type::list).post(event_type::create))
         .route("/event-type/{event_type_name}", event_type)
+        .route("/source-addresses", get(source_addresses::list))
 }
 
 fn message_paths() -> Router<Arc<Api>> {

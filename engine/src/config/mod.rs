@@ -156,6 +156,11 @@ sections! {
         connections_max: u32,
         streams_per_connection_max: u32,
         ca_file: PathBuf,
+        proxy: String,
+        proxy_user: String,
+        proxy_password: String,
+        proxy_pin: bool,
+        source_addresses: Vec<String>,
     }
     /// `[probe]`
     Probe { in_flight_max: u32, waiting_max: u32, show_private: bool }
@@ -438,6 +443,11 @@ mod tests {
         assert!(refusal("[ingest]\nlisten = '0.0.0.0:7480'").starts_with("ingest.listen = 0.0.0.0:7480"));
         assert!(refusal("[retry]\npolicy = 'often'").starts_with("retry.policy = often"));
         assert!(refusal("ingest = 3").contains("ingest is a section"));
+        assert_eq!(
+            refusal("[delivery]\nproxy = 'http://user:pass@proxy:3128'"),
+            "delivery.proxy = (not shown): must not contain a user or password: they have settings of their own"
+        );
+        assert!(refusal("[delivery]\nsource_addresses = ['203.0.113.7/33']").contains("203.0.113.7/33"));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::{Config, ConfigError, Lockout, Size, Span};
 use crate::core::retry::RetryPolicy;
+use crate::delivery::{Cidr, Proxy};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -88,6 +89,12 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     number("delivery.connections_per_host_max", delivery.connections_per_host_max, 1, 100_000)?;
     number("delivery.connections_max", delivery.connections_max, 1, 100_000)?;
     number("delivery.streams_per_connection_max", delivery.streams_per_connection_max, 1, 1_000)?;
+    let credentials = (&delivery.proxy_user, &delivery.proxy_password);
+    Proxy::parse(&delivery.proxy, credentials.0, credentials.1, delivery.proxy_pin)
+        .map_err(|error| range("delivery.proxy", "(not shown)", error))?;
+    for network in &delivery.source_addresses {
+        network.parse::<Cidr>().map_err(|error| range("delivery.source_addresses", network, error))?;
+    }
     let retry = &config.retry;
     span("retry.retry_after_min", retry.retry_after_min, 100, 7 * DAY)?;
     span("retry.retry_after_max", retry.retry_after_max, 100, 7 * DAY)?;

@@ -35,6 +35,7 @@ mod http2;
 mod identity;
 mod lease;
 mod pool;
+mod proxy;
 mod request;
 mod resolver;
 mod response;
@@ -59,6 +60,7 @@ pub use headers::{CUSTOM_HEADERS_BYTES_MAX, CUSTOM_HEADERS_MAX, HeaderError, che
 pub use host::{HostKey, Scheme};
 pub use identity::{ClientCertificatePem, Identity, IdentityError, IdentityPart};
 pub use pool::PoolLimits;
+pub use proxy::{Proxy, ProxyError};
 pub use request::{MessageHead, request_headers};
 pub use resolver::{Resolve, ResolveError, Resolving, SystemResolver};
 pub use response::ResponseLimits;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | messages coming in | `publish`, `routing`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
-//! | what a request looks like | `formats`, `identities` |
+//! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | the process | `start`, `documents`, `demo` |
@@ -33,6 +33,7 @@ mod lockout;
 mod outcomes;
 mod own_url;
 mod probe;
+mod proxy;
 mod publish;
 mod repair;
 mod restart;

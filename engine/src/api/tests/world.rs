@@ -67,6 +67,7 @@ impl World {
             probes: Arc::clone(&engine) as _,
             limits,
             tokens: Tokens::new(tokens),
+            source_addresses: vec!["203.0.113.7/32".into()],
         });
         Self { router, log, engine }
     }

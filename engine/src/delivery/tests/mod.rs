@@ -5,6 +5,7 @@ mod connections;
 mod guard;
 mod identities;
 mod limits;
+mod proxies;
 mod receiver;
 mod tls;
 
@@ -60,6 +61,7 @@ pub(crate) fn config() -> DeliveryConfig {
         http2: true,
         egress: policy(&["127.0.0.0/8"]),
         trust: Trust::load(None).unwrap(),
+        proxy: None,
     }
 }
 
