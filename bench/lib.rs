@@ -48,7 +48,12 @@ pub fn attempt(id: EntryId) -> Record<'static> {
             b"server: nginx\r\ndate: Fri, 22 Nov 2024 18:26:40 GMT\r\nconnection: keep-alive\r\n",
         response_body: b"",
         detail: "",
-        course: Course { first_byte_us: 800, reused: true, signed_secs: Some(NOW_MS / 1_000), ..Course::default() },
+        course: Course {
+            first_byte_us: 800,
+            reused: true,
+            signed_secs: Some(NOW_MS / 1_000),
+            ..Course::default()
+        },
     })
 }
 

@@ -21,12 +21,8 @@ use super::time::rfc3339;
 use crate::clock::unix_ms;
 use crate::core::delivery::DeliveryState;
 
-const STATES: [DeliveryState; 4] = [
-    DeliveryState::Pending,
-    DeliveryState::Delivered,
-    DeliveryState::Exhausted,
-    DeliveryState::Cancelled,
-];
+const STATES: [DeliveryState; 4] =
+    [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Exhausted, DeliveryState::Cancelled];
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]

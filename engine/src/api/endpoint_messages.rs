@@ -53,10 +53,8 @@ pub(super) async fn list(
     let paging = Paging::read(&query)?;
     let wanted = message_query(&query, &paging)?;
     let with_content = wanted.with_content;
-    let page = api
-        .history
-        .messages_to_endpoint(endpoint.application, endpoint.id, status(&query)?, wanted)
-        .await?;
+    let page =
+        api.history.messages_to_endpoint(endpoint.application, endpoint.id, status(&query)?, wanted).await?;
     let now_ms = unix_ms();
     let shown = |(message, delivery): &(StoredMessage, StoredDelivery)| {
         EndpointMessageOut::new(message, delivery, with_content, now_ms)

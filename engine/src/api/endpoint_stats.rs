@@ -85,8 +85,7 @@ pub(super) async fn read(
     if since_ms > until_ms {
         return Err(ApiError::query("since", "since must not be after until"));
     }
-    let counts =
-        api.history.count_deliveries(endpoint.application, endpoint.id, since_ms, until_ms).await?;
+    let counts = api.history.count_deliveries(endpoint.application, endpoint.id, since_ms, until_ms).await?;
     let health = api.health.as_ref();
     let vitals = health.and_then(|health| health.vitals(endpoint.id));
     Ok(Json(StatsOut {

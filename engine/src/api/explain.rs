@@ -101,6 +101,11 @@ pub(super) fn explain(attempt: &StoredAttempt) -> Option<Explanation> {
             "nothing was sent: the message was taken back, or its endpoint removed or disabled",
             "Publish it again, or send it again, once it is wanted.",
         ),
+        Outcome::ProxyFailed => explanation(
+            "not_sent",
+            "nothing was sent: the proxy that requests leave through did not let it pass",
+            "It is tried again by itself. Whoever runs this server should look at the proxy (delivery.proxy).",
+        ),
         Outcome::OutOfSockets => explanation(
             "not_sent",
             "nothing was sent: this server had no socket to spare",
@@ -177,8 +182,10 @@ fn bad_status(status: u16) -> Explanation {
 }
 
 fn timed_out(phase: Phase) -> Explanation {
-    const UNREACHED: &str = "Check that the host in the URL is up, and that its firewall lets this server in.";
-    const SLOW: &str = "Move long-running work out of the code that takes the message in: answer first, work afterwards.";
+    const UNREACHED: &str =
+        "Check that the host in the URL is up, and that its firewall lets this server in.";
+    const SLOW: &str =
+        "Move long-running work out of the code that takes the message in: answer first, work afterwards.";
     let (text, hint) = match phase {
         Phase::Dns => (
             "timed out while looking up the host's name",

@@ -85,15 +85,6 @@ impl<'a> Request<'a> {
         head
     }
 
-    /// Its headers by name, in their order, for people.
-    pub(super) fn shown(&self, target: &Target) -> Vec<(String, String)> {
-        let head = self.http1_head(target);
-        let text = String::from_utf8_lossy(&head);
-        let lines = text.lines().skip(1).take_while(|line| !line.is_empty());
-        let headers = lines.filter_map(|line| line.split_once(": "));
-        headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
-    }
-
     /// The request in the form of HTTP/2, which takes scheme and authority from the URI (RFC 9113 section 8.3.1).
     pub(super) fn http2(&self, target: &Target) -> http::Request<Full<Bytes>> {
         let mut lines = target.lines().to_vec();
@@ -160,14 +151,11 @@ pub fn request_headers(
 ) -> Vec<(String, String)> {
     let Ok(request) = Request::new(target, message, payload, unix_secs) else { return Vec::new() };
     let head = request.http1_head(target);
-    let lines = head.split(|byte| *byte == b'\n').skip(1);
-    let lines = lines.map_while(|line| line.strip_suffix(b"\r").filter(|line| !line.is_empty()));
+    let text = String::from_utf8_lossy(&head);
+    let lines = text.lines().skip(1).take_while(|line| !line.is_empty());
     lines
-        .filter_map(|line| {
-            let (name, value) = line.split_at_checked(memchr::memchr(b':', line)?)?;
-            let value = value[1..].trim_ascii_start();
-            Some((String::from_utf8_lossy(name).to_lowercase(), String::from_utf8_lossy(value).into_owned()))
-        })
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.into()))
         .collect()
 }
 

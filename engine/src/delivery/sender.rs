@@ -90,18 +90,6 @@ impl Sender {
         Ended { signed_secs: Some(unix_secs), ..Ended::new(result, timing, attempt.reused) }
     }
 
-    /// The headers that such an attempt would send, by name and in their order; for people. Empty if the request
-    /// cannot be made.
-    pub fn request_headers(
-        &self,
-        target: &Target,
-        message: MessageHead<'_>,
-        payload: Bytes,
-        unix_secs: u64,
-    ) -> Vec<(String, String)> {
-        Request::new(message, payload, unix_secs).map_or_else(|_| Vec::new(), |request| request.shown(target))
-    }
-
     /// Closes connections that are idle for too long, too old or closed by the receiver. To be called about
     /// once a second.
     pub fn close_idle(&self, now: std::time::Instant) {

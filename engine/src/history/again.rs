@@ -11,7 +11,9 @@ use super::standing::Standing;
 /// `None` if the message is gone, or is not the application's.
 pub(super) fn extra_delivery(reader: &LogReader, again: Again) -> Result<Option<ExtraDelivery>, ReadError> {
     let standing = Standing::read(reader, again.message.0, None, reader.end())?;
-    let (Some(message_at), Some(message)) = (standing.message_at(), standing.message()) else { return Ok(None) };
+    let (Some(message_at), Some(message)) = (standing.message_at(), standing.message()) else {
+        return Ok(None);
+    };
     if message.application != again.application.as_u64() {
         return Ok(None);
     }

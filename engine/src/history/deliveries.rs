@@ -18,17 +18,15 @@ use posthaste_storage::{EntryId, Position};
 use super::standing::{Standing, Stands};
 use super::stored::is_wanted;
 use super::walk::{LOOKUPS_MAX, READ_BYTES_MAX};
-use crate::api::{DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery, ListedDelivery, StoredDelivery};
+use crate::api::{
+    DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery, ListedDelivery, StoredDelivery,
+};
 use crate::clock::unix_ms;
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 
-const STATES: [DeliveryState; 4] = [
-    DeliveryState::Pending,
-    DeliveryState::Delivered,
-    DeliveryState::Exhausted,
-    DeliveryState::Cancelled,
-];
+const STATES: [DeliveryState; 4] =
+    [DeliveryState::Pending, DeliveryState::Delivered, DeliveryState::Exhausted, DeliveryState::Cancelled];
 /// Messages whose standing is kept at hand during a walk: those that go to many endpoints come again and again.
 const STANDINGS_MAX: usize = 64;
 /// Messages that are told apart while deliveries are counted: eight bytes each and some.
@@ -104,16 +102,19 @@ impl Walk<'_> {
             }
             let Some(search) = self.search(with_messages) else { continue };
             let reader = self.reader;
-            let found = reader.search_back(&search, (to, from), bytes, |at, record| {
-                self.look_at(at, &record, cursor)
-            })?;
+            let found = reader
+                .search_back(&search, (to, from), bytes, |at, record| self.look_at(at, &record, cursor))?;
             match self.stopped.take() {
                 Some(Stopped::Failed(error)) => return Err(error),
                 Some(Stopped::At(at, endpoint)) => {
                     return Ok(self.page_until(DeliveryCursor { at: at.as_u64(), endpoint, ..cursor }));
                 }
                 None if !found.whole => {
-                    return Ok(self.page_until(DeliveryCursor { at: found.to.as_u64(), endpoint: 0, ..cursor }));
+                    return Ok(self.page_until(DeliveryCursor {
+                        at: found.to.as_u64(),
+                        endpoint: 0,
+                        ..cursor
+                    }));
                 }
                 // What is left for the second half is not known exactly; the two together read twice the bytes at most.
                 None => bytes = READ_BYTES_MAX,
@@ -142,9 +143,9 @@ impl Walk<'_> {
         let class = class.or(self.query.status_code_class.map(|class| class / 100));
         let answered = class.map_or(Traits::ANY, |class| {
             // With these the last attempt is another record's.
-            let others = waiting.iter().fold(Traits::kind(RecordKind::Settled), |all, kind| {
-                all.or(Traits::kind(*kind))
-            });
+            let others = waiting
+                .iter()
+                .fold(Traits::kind(RecordKind::Settled), |all, kind| all.or(Traits::kind(*kind)));
             others.or(Traits::status_class(class))
         });
         Some(Search {
@@ -237,7 +238,9 @@ fn wants(query: &DeliveryQuery, stands: &Stands) -> bool {
     query.endpoint.is_none_or(|endpoint| endpoint == delivery.endpoint)
         && (query.states.is_empty() || query.states.contains(&delivery.state))
         && query.status_code.is_none_or(|code| status == Some(code))
-        && query.status_code_class.is_none_or(|class| status.is_some_and(|status| status / 100 == class / 100))
+        && query
+            .status_code_class
+            .is_none_or(|class| status.is_some_and(|status| status / 100 == class / 100))
 }
 
 fn listed(id: EntryId, message: Option<&Message<'_>>, stands: &Stands) -> ListedDelivery {
@@ -293,8 +296,11 @@ pub(super) fn count(
     let end = reader.end();
     let oldest = reader.seek(EntryId::new(since_ms, 0))?;
     let until = reader.seek(EntryId::new(until_ms, 0))?;
-    let search =
-        Search { application: application.as_u64(), endpoint: Some(endpoint.as_u64()), traits: [Traits::ANY; 2] };
+    let search = Search {
+        application: application.as_u64(),
+        endpoint: Some(endpoint.as_u64()),
+        traits: [Traits::ANY; 2],
+    };
     let now_ms = unix_ms();
     let (mut counts, mut met) = (DeliveryCounts::default(), HashSet::new());
     let mut taken_back = HashSet::new();
@@ -330,15 +336,20 @@ pub(super) fn count(
 
 /// What a record says about deliveries to an endpoint.
 fn said(record: &Record<'_>, endpoint: EndpointId) -> Option<(EntryId, StoredDelivery)> {
-    let stands = |state, attempts, next_attempt_ms| StoredDelivery { endpoint, state, attempts, next_attempt_ms };
+    let stands =
+        |state, attempts, next_attempt_ms| StoredDelivery { endpoint, state, attempts, next_attempt_ms };
     let pending = DeliveryState::Pending;
     Some(match record {
         Record::Attempt(attempt) => {
             let next = (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms);
             (attempt.message, stands(DeliveryState::from_code(attempt.state)?, attempt.number, next))
         }
-        Record::Settled(settled) => (settled.message, stands(DeliveryState::from_code(settled.state)?, 0, None)),
-        Record::Parked(parked) => (parked.message, stands(pending, 0, (parked.due_ms > 0).then_some(parked.due_ms))),
+        Record::Settled(settled) => {
+            (settled.message, stands(DeliveryState::from_code(settled.state)?, 0, None))
+        }
+        Record::Parked(parked) => {
+            (parked.message, stands(pending, 0, (parked.due_ms > 0).then_some(parked.due_ms)))
+        }
         Record::Carried(carried) => {
             let mut pending_here = carried.pending.iter();
             let due_ms = pending_here.find(|one| one.endpoint == endpoint.as_u64())?.due_ms;

@@ -25,9 +25,9 @@ use posthaste_storage::{EntryId, Position};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::api::{
-    Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth, ExportPart, ExportPlace, Health, History,
-    HistoryError, HistoryPage, HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt,
-    StoredDelivery, StoredMessage,
+    Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth, ExportPart,
+    ExportPlace, Health, History, HistoryError, HistoryPage, HistoryResult, MessageQuery, MessageStatus,
+    Messages, StoredAttempt, StoredDelivery, StoredMessage,
 };
 use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
 use crate::clock::{Clock, unix_ms};
@@ -36,8 +36,8 @@ use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
-use crate::writer::{Cancel, ExtraDelivery, Job, WriterHandle};
 use crate::vitals::{EndpointVitals, Vitals};
+use crate::writer::{Cancel, ExtraDelivery, Job, WriterHandle};
 use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
 use walk::{LOOKUPS_MAX, READS_MAX, Walk};
@@ -273,8 +273,8 @@ impl History for LogHistory {
             let mut found = None;
             reader.attempts_of(message.0, |_, record| match record {
                 Record::Attempt(attempt) if attempt.id == id.0 => {
-                    found =
-                        stored_attempt(&attempt, true).filter(|_| attempt.application == application.as_u64());
+                    found = stored_attempt(&attempt, true)
+                        .filter(|_| attempt.application == application.as_u64());
                     ControlFlow::Break(())
                 }
                 _ => ControlFlow::Continue(()),

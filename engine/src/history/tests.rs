@@ -43,15 +43,20 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let options =
-            LogOptions { block_bytes: 512, seal_in_background: false, salt_seed: Some(1), ..LogOptions::new(4 << 10) };
+        let options = LogOptions {
+            block_bytes: 512,
+            seal_in_background: false,
+            salt_seed: Some(1),
+            ..LogOptions::new(4 << 10)
+        };
         let (log, _) = Log::open(Arc::new(SimDisk::new()), Path::new("/log"), options).unwrap();
         Self { log, now_ms: 1_000, random: seed, known: BTreeMap::new(), messages: Vec::new() }
     }
 
     fn below(&mut self, end: u64) -> u64 {
         // The constants of Knuth's MMIX.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random =
+            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.random >> 33) % end
     }
 
@@ -124,7 +129,8 @@ impl World {
             course: Course::default(),
         };
         let at = self.log.append(&Record::Attempt(record)).unwrap();
-        let known = Known { state, attempts: before.attempts + 1, status: Some(status), next_ms, at, ..before };
+        let known =
+            Known { state, attempts: before.attempts + 1, status: Some(status), next_ms, at, ..before };
         self.known.insert((message, endpoint), known);
     }
 
@@ -151,9 +157,12 @@ impl World {
     fn take_back(&mut self) {
         let Some((message, _)) = self.pending() else { return };
         let application = self.messages.iter().find(|(id, _, _)| *id == message).unwrap().2;
-        let settled = Settled { message, application, endpoint: 0, state: Cancelled.code(), at_ms: self.now_ms };
+        let settled =
+            Settled { message, application, endpoint: 0, state: Cancelled.code(), at_ms: self.now_ms };
         let at = self.log.append(&Record::Settled(settled)).unwrap();
-        for (_, known) in self.known.iter_mut().filter(|((id, _), known)| *id == message && known.state == Pending) {
+        for (_, known) in
+            self.known.iter_mut().filter(|((id, _), known)| *id == message && known.state == Pending)
+        {
             (known.state, known.next_ms, known.at) = (Cancelled, None, at);
         }
     }
@@ -161,9 +170,14 @@ impl World {
     fn carry(&mut self) {
         let Some((message, _)) = self.pending() else { return };
         let due_ms = self.now_ms + 5_000;
-        let of_message = self.known.iter().filter(|((id, _), known)| *id == message && known.state == Pending);
+        let of_message =
+            self.known.iter().filter(|((id, _), known)| *id == message && known.state == Pending);
         let pending: Vec<PendingDelivery> = of_message
-            .map(|((_, endpoint), known)| PendingDelivery { endpoint: *endpoint, attempts: known.attempts, due_ms })
+            .map(|((_, endpoint), known)| PendingDelivery {
+                endpoint: *endpoint,
+                attempts: known.attempts,
+                due_ms,
+            })
             .collect();
         let all: Vec<u64> = self.known.keys().filter(|(id, _)| *id == message).map(|(_, one)| *one).collect();
         let known = self.known[&(message, all[0])].clone();
@@ -205,7 +219,8 @@ impl World {
                 && query.channel.is_none()
                 && query.message.is_none_or(|message| message.0 == id)
                 && query.endpoint.is_none_or(|one| one.as_u64() == endpoint)
-                && (query.event_types.is_empty() || query.event_types.iter().any(|one| one == known.event_type))
+                && (query.event_types.is_empty()
+                    || query.event_types.iter().any(|one| one == known.event_type))
                 && (query.states.is_empty() || query.states.contains(&known.state))
                 && query.status_code.is_none_or(|code| known.status == Some(code))
                 && query
@@ -243,7 +258,8 @@ fn message<'a>(
 fn queries() -> Vec<DeliveryQuery> {
     let all = DeliveryQuery { limit: 3, ..DeliveryQuery::default() };
     let mut queries = vec![all.clone(), DeliveryQuery { limit: 250, ..all.clone() }];
-    for states in [vec![Exhausted], vec![Pending], vec![Delivered], vec![Cancelled], vec![Pending, Exhausted]] {
+    for states in [vec![Exhausted], vec![Pending], vec![Delivered], vec![Cancelled], vec![Pending, Exhausted]]
+    {
         queries.push(DeliveryQuery { states, ..all.clone() });
     }
     for endpoint in [1, 5, 99] {
@@ -285,8 +301,8 @@ fn each_delivery_is_listed_once_as_it_stood_at_the_first_page_whatever_happens_m
             let mut cursor: Option<DeliveryCursor> = None;
             loop {
                 let asked = DeliveryQuery { cursor, ..query.clone() };
-                let page =
-                    list(&world.log.reader(), world.fresh_from(), ApplicationId::from_u64(1), &asked).unwrap();
+                let page = list(&world.log.reader(), world.fresh_from(), ApplicationId::from_u64(1), &asked)
+                    .unwrap();
                 assert!(page.items.len() <= query.limit);
                 for listed in &page.items {
                     let (next, left) = expected_left.split_first().expect("nothing more is expected");
@@ -315,7 +331,8 @@ fn deliveries_of_one_message_are_listed_page_by_page() {
         let (mut found, mut cursor) = (Vec::new(), None);
         loop {
             let asked = DeliveryQuery { cursor, ..query.clone() };
-            let page = list(&world.log.reader(), world.fresh_from(), ApplicationId::from_u64(application), &asked);
+            let page =
+                list(&world.log.reader(), world.fresh_from(), ApplicationId::from_u64(application), &asked);
             let page = page.unwrap();
             found.extend(page.items.iter().map(|listed| listed.delivery.endpoint.as_u64()));
             cursor = page.next;
@@ -372,8 +389,13 @@ fn what_is_counted_is_what_is_listed() {
             let reader = world.log.reader();
             let counts = count(&reader, ApplicationId::from_u64(1), endpoint, (0, u64::MAX >> 16)).unwrap();
             // All times here lie long ago: what is pending is due.
-            let found = (counts.success, counts.fail, counts.cancelled, counts.sending, counts.counted_since_ms);
-            assert_eq!(found, (of(Delivered), of(Exhausted), of(Cancelled), of(Pending), None), "seed {seed}");
+            let found =
+                (counts.success, counts.fail, counts.cancelled, counts.sending, counts.counted_since_ms);
+            assert_eq!(
+                found,
+                (of(Delivered), of(Exhausted), of(Cancelled), of(Pending), None),
+                "seed {seed}"
+            );
         }
     }
 }

@@ -14,7 +14,9 @@ use super::{Order, Probe, Probed, Prober};
 use crate::clock::unix_secs;
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
-use crate::delivery::{DeliveryConfig, Ended, MessageHead, Resolve, Sender, SystemResolver, Target};
+use crate::delivery::{
+    DeliveryConfig, Ended, MessageHead, Resolve, Sender, SystemResolver, Target, request_headers,
+};
 use crate::directory;
 
 /// What the prober works with.
@@ -112,7 +114,7 @@ pub(super) async fn make(
         Err(error) => return unsent(error.to_string()),
     };
     let (head, now) = (MessageHead { id: message, content_type: None }, unix_secs());
-    let request_headers = sender.request_headers(&target, head, probe.payload.clone(), now);
+    let request_headers = request_headers(&target, head, probe.payload.clone(), now);
     let ended = sender.attempt(&target, head, probe.payload, now).await;
     let is_hidden = !settings.show_private
         && ended.outcome.status().is_some()

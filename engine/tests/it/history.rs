@@ -182,6 +182,7 @@ async fn an_application_can_be_exported_as_json_lines() {
     assert_eq!((of("message"), of("attempt"), of("end")), (30, 30, 1));
     assert_eq!(lines[60], json!({ "type": "end", "messages": 30, "attempts": 30 }));
     assert_eq!(lines[0]["payload"], json!({ "n": 0 }));
-    let after = world.api().get(&format!("/api/v1/app/{APPLICATION}/export?after=2100-01-01T00:00:00Z")).await;
+    let after =
+        world.api().get(&format!("/api/v1/app/{APPLICATION}/export?after=2100-01-01T00:00:00Z")).await;
     assert_eq!(after, json!({ "type": "end", "messages": 0, "attempts": 0 }));
 }

@@ -84,7 +84,8 @@ impl Course {
         if has(SIGNED) && has(SIGNED_LATER) {
             return Err(DecodeError::UnknownFlags { flags });
         }
-        let mut part = |flag: u8, field| if has(flag) { cursor.len(field).map(|us| us as u32) } else { Ok(0) };
+        let mut part =
+            |flag: u8, field| if has(flag) { cursor.len(field).map(|us| us as u32) } else { Ok(0) };
         Ok(Self {
             dns_us: part(DNS, "dns time")?,
             connect_us: part(CONNECT, "connect time")?,
@@ -126,6 +127,9 @@ mod tests {
         assert_eq!(bytes(Course::default()), 1);
         let signed_secs = Some(1_732_300_001);
         assert_eq!(bytes(Course { signed_secs, ..usual }), 11);
-        assert_eq!(bytes(Course { dns_us: u32::MAX, connect_us: 1, tls_us: 70_000, trigger: 1, ..usual }), 13);
+        assert_eq!(
+            bytes(Course { dns_us: u32::MAX, connect_us: 1, tls_us: 70_000, trigger: 1, ..usual }),
+            13
+        );
     }
 }

@@ -252,10 +252,24 @@ mod tests {
     #[test]
     fn an_attempt_of_the_first_version_reads_without_its_course() {
         let attempt = Attempt {
-            id: EntryId::new(2, 0), message: EntryId::new(1, 0), application: 1, endpoint: 3, number: 1, progress: 1,
-            started_ms: 5, duration_us: 9, outcome: 1, status: 200, state: 2, next_attempt_ms: 0,
-            endpoint_revision: 1, message_at: Position::from_u64(64), response_headers: b"a: b", response_body: b"ok",
-            detail: "", course: Course::default(),
+            id: EntryId::new(2, 0),
+            message: EntryId::new(1, 0),
+            application: 1,
+            endpoint: 3,
+            number: 1,
+            progress: 1,
+            started_ms: 5,
+            duration_us: 9,
+            outcome: 1,
+            status: 200,
+            state: 2,
+            next_attempt_ms: 0,
+            endpoint_revision: 1,
+            message_at: Position::from_u64(64),
+            response_headers: b"a: b",
+            response_body: b"ok",
+            detail: "",
+            course: Course::default(),
         };
         let mut body = Vec::new();
         Record::Attempt(attempt).encode(&mut body);

@@ -125,7 +125,8 @@ async fn attempts_at_an_endpoint_that_is_gone_are_still_shown() {
 }
 
 #[tokio::test]
-async fn the_headers_of_a_request_are_shown_with_the_signature_the_receiver_got_and_without_what_opens_doors() {
+async fn the_headers_of_a_request_are_shown_with_the_signature_the_receiver_got_and_without_what_opens_doors()
+{
     let world = World::new();
     world.post("/app", json!({"name": "Acme", "uid": "acme"})).await;
     let body = json!({
@@ -136,7 +137,8 @@ async fn the_headers_of_a_request_are_shown_with_the_signature_the_receiver_got_
     let endpoint: EndpointId = shop["id"].as_str().unwrap().parse().unwrap();
     world.post("/app/acme/msg", json!({"eventType": "a", "payload": {"x": 1}})).await;
     let revision = shop["version"].as_u64().unwrap() as u32;
-    let made = |number, outcome| StoredAttempt { endpoint_revision: revision, ..attempt(number, endpoint, outcome) };
+    let made =
+        |number, outcome| StoredAttempt { endpoint_revision: revision, ..attempt(number, endpoint, outcome) };
     *world.engine.attempts.lock() = vec![
         made(1, Outcome::ConnectFailed),
         StoredAttempt { signed_secs: None, ..made(2, Outcome::BadStatus { status: 500 }) },
@@ -147,13 +149,18 @@ async fn the_headers_of_a_request_are_shown_with_the_signature_the_receiver_got_
     let sent = body["data"][0]["requestHeaders"].as_object().unwrap();
     let header = |name: &str| sent[name].as_str().unwrap();
     assert_eq!((header("authorization"), header("x-api-key"), header("x-shop")), ("Bearer ***", "***", "42"));
-    assert_eq!((header("host"), header("webhook-id"), header("content-length")), ("shop.example", MESSAGE, "7"));
+    assert_eq!(
+        (header("host"), header("webhook-id"), header("content-length")),
+        ("shop.example", MESSAGE, "7")
+    );
     let verifier = standardwebhooks::Webhook::new(secret["key"].as_str().unwrap()).unwrap();
     let id_and_secs = (header("webhook-id"), header("webhook-timestamp").parse().unwrap());
     let expected = verifier.sign(id_and_secs.0, id_and_secs.1, br#"{"x":1}"#).unwrap();
     assert_eq!(header("webhook-signature"), expected);
     let missing = |number: usize| body["data"][number]["requestHeadersMissing"].clone();
-    assert!(missing(1).as_str().unwrap().contains("older version") && body["data"][1]["requestHeaders"].is_null());
+    assert!(
+        missing(1).as_str().unwrap().contains("older version") && body["data"][1]["requestHeaders"].is_null()
+    );
     assert_eq!((missing(0), missing(2)), (json!(null), json!("no request was sent")));
     let (_, without) = world.get(&format!("/app/acme/attempt/msg/{MESSAGE}?with_content=false")).await;
     assert!(without["data"][0]["requestHeaders"].is_null());

@@ -65,8 +65,16 @@ async fn deliveries_are_asked_for_by_everything_the_query_names() {
     };
     assert_eq!(*world.engine.last_delivery_query.lock(), Some(expected));
     for query in [
-        "state=lost", "status_code=7", "status_code_class=7", "iterator=x", "iterator=dlv_1_2_3", "iterator=dlv_1_2_3_+4",
-        "iterator=-dlv_1_2_3_4", "iterator=dlv_1_2_3_4_5", "before=noon", "limit=251",
+        "state=lost",
+        "status_code=7",
+        "status_code_class=7",
+        "iterator=x",
+        "iterator=dlv_1_2_3",
+        "iterator=dlv_1_2_3_+4",
+        "iterator=-dlv_1_2_3_4",
+        "iterator=dlv_1_2_3_4_5",
+        "before=noon",
+        "limit=251",
     ] {
         assert_eq!(world.get(&format!("/app/acme/delivery?{query}")).await.0, 422, "{query}");
     }
@@ -102,7 +110,10 @@ async fn a_list_for_which_enough_was_read_says_where_it_goes_on() {
     assert_eq!(page["prevIterator"], "-msg_1732300000000-0");
     *world.engine.resume.lock() = Some(EntryId::new(5, 6));
     let (_, page) = world.get("/app/acme/msg?iterator=-msg_1-0").await;
-    assert_eq!((page["iterator"].clone(), page["prevIterator"].clone()), (json!("msg_1732300000000-0"), json!("-msg_5-6")));
+    assert_eq!(
+        (page["iterator"].clone(), page["prevIterator"].clone()),
+        (json!("msg_1732300000000-0"), json!("-msg_5-6"))
+    );
 }
 
 #[test]
@@ -141,7 +152,10 @@ async fn statistics_count_deliveries_and_say_how_the_endpoint_did_lately() {
     *world.engine.vitals.lock() = Some(EndpointVitals { windows, last: Some(last), since_ms: 0 });
     let path = "/app/acme/endpoint/shop/stats?since=1970-01-01T00:00:00Z&until=1970-01-02T00:00:00Z";
     let (_, body) = world.get(path).await;
-    assert_eq!((body["complete"].clone(), body["countedSince"].clone()), (json!(false), json!("1970-01-01T23:59:59Z")));
+    assert_eq!(
+        (body["complete"].clone(), body["countedSince"].clone()),
+        (json!(false), json!("1970-01-01T23:59:59Z"))
+    );
     let expected = json!({"attempts": 4, "refused": 1, "successRate": 0.3333, "meanMs": 1.235, "p99Ms": 3.0});
     assert_eq!(body["recent"]["lastMinute"], expected);
     assert_eq!(body["recent"]["lastHour"]["successRate"], json!(null));

@@ -32,6 +32,7 @@ fn probed(outcome: Outcome, response_body: &'static [u8]) -> Result<Probed, Prob
             response_body: Bytes::from_static(response_body),
             detail: "".into(),
             reused: false,
+            signed_secs: None,
         },
         is_hidden: false,
     })

@@ -11,15 +11,16 @@ use posthaste_storage::EntryId;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::api::DeliveryCursor;
 use crate::api::{
-    Again, AgainError, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth, ExportPart,
-    ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, LastAttempt, ListedDelivery, MessageQuery,
-    MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage, Tasks, Tokens, router,
+    Again, AgainError, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth,
+    ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, LastAttempt,
+    ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
+    Tasks, Tokens, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
 use crate::config::UnknownEventTypes;
-use crate::api::DeliveryCursor;
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::probe::{Probe, ProbeError, Probed, Probes};
@@ -28,7 +29,8 @@ use crate::vitals::EndpointVitals;
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
 /// Where every first page of deliveries ends.
-pub(super) const DELIVERY_CURSOR: DeliveryCursor = DeliveryCursor { as_of: 3, fresh_from: 2, at: 1, endpoint: 31 };
+pub(super) const DELIVERY_CURSOR: DeliveryCursor =
+    DeliveryCursor { as_of: 3, fresh_from: 2, at: 1, endpoint: 31 };
 /// When the first message is published, unix milliseconds.
 pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
 
@@ -269,7 +271,8 @@ impl History for FakeEngine {
         let delivery = self.deliveries.lock().iter().find(|delivery| delivery.endpoint == endpoint).copied();
         let messages = self.messages.lock().clone();
         let found = messages.into_iter().rev().filter_map(|message| Some((message, delivery?)));
-        let found = found.filter(|(_, delivery)| status.is_none_or(|status| delivery.status(FIRST_MS) == status));
+        let found =
+            found.filter(|(_, delivery)| status.is_none_or(|status| delivery.status(FIRST_MS) == status));
         let found: Vec<_> = found.collect();
         Box::pin(async move { Ok(cut(found, &query.start, query.limit, |(message, _)| message.id)) })
     }

@@ -43,7 +43,7 @@ impl Editor {
         secret: Option<&str>,
     ) -> Result<Endpoint, CatalogError> {
         self.check_endpoint(application, None, &mut draft)?;
-        let secret = secret.map_or_else(|| Ok(Secret::generate()), |text| Secret::parse("secret", text))?;
+        let secret = first_secret(secret)?;
         let now_ms = unix_ms();
         Ok(draft.into_endpoint(EndpointId::new(now_ms, random()), application, vec![secret], now_ms))
     }
@@ -151,10 +151,7 @@ impl Editor {
         secret: Option<&str>,
     ) -> Result<Arc<Endpoint>, CatalogError> {
         self.check_endpoint(application, None, &mut draft)?;
-        let secret = match secret {
-            Some(text) => Secret::parse("secret", text)?,
-            None => Secret::generate(SignatureKind::V1),
-        };
+        let secret = first_secret(secret)?;
         let now_ms = unix_ms();
         let id = loop {
             let id = EndpointId::new(now_ms, random());
@@ -232,6 +229,11 @@ impl Editor {
         }
         Ok(())
     }
+}
+
+/// The given secret, or a new one.
+fn first_secret(given: Option<&str>) -> Result<Secret, FieldError> {
+    given.map_or_else(|| Ok(Secret::generate(SignatureKind::V1)), |text| Secret::parse("secret", text))
 }
 
 fn next_revision(present: &Endpoint) -> Endpoint {

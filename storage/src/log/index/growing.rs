@@ -40,7 +40,14 @@ impl GrowingIndex {
     }
 
     /// Takes in the batch `number` that lies between these offsets.
-    pub(in crate::log) fn add_batch(&mut self, number: u64, at: u32, end: u32, notes: &[Note], marks: &Marks) {
+    pub(in crate::log) fn add_batch(
+        &mut self,
+        number: u64,
+        at: u32,
+        end: u32,
+        notes: &[Note],
+        marks: &Marks,
+    ) {
         if self.blocks.last().is_none_or(|block| at - block.at >= self.block_bytes) {
             self.blocks.push(Block::new(at));
         }

@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use super::LogReader;
 use super::filter::{Filter, Search};
-use crate::{EntryId, Position};
 use crate::log::segment::Segment;
 use crate::log::walker::{Step, Walker};
 use crate::log::{Damage, ReadError};
 use crate::record::Record;
+use crate::{EntryId, Position};
 
 /// How far reading came.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,7 +20,8 @@ fn busy() -> World {
         let endpoints = [endpoint, endpoint + 100];
         let payload = vec![7; (number * 13 % 200) as usize];
         let endpoints = Endpoints::from(&endpoints[..]);
-        let made = posthaste_storage::record::Message { endpoints, ..message(id, application, None, &payload) };
+        let made =
+            posthaste_storage::record::Message { endpoints, ..message(id, application, None, &payload) };
         world.append(&Record::Message(made));
         for (try_number, status) in [0, 503, 200].into_iter().enumerate() {
             let attempt_id = world.log().next_id(now_ms);
@@ -33,7 +34,13 @@ fn busy() -> World {
             world.append(&Record::Attempt(record));
         }
         if number % 31 == 30 {
-            world.append(&Record::Settled(Settled { message: id, application, endpoint: 0, state: 4, at_ms: 1 }));
+            world.append(&Record::Settled(Settled {
+                message: id,
+                application,
+                endpoint: 0,
+                state: 4,
+                at_ms: 1,
+            }));
         }
         if number % 2 == 0 {
             world.commit().unwrap();
@@ -65,7 +72,8 @@ fn search(world: &World, search: &Search, bytes: u64) -> (Vec<Told>, usize) {
     let mut from = reader.end();
     loop {
         let range = (Position::START, from);
-        let found = reader.search_back(search, range, bytes, |at, record| tell(&mut told, at, &record)).unwrap();
+        let found =
+            reader.search_back(search, range, bytes, |at, record| tell(&mut told, at, &record)).unwrap();
         rounds += 1;
         if found.whole {
             return (told, rounds);
@@ -156,7 +164,8 @@ fn a_search_stays_within_its_range_and_stops_where_it_is_told() {
         .search_back(&asked, (oldest, newest), u64::MAX, |at, record| tell(&mut told, at, &record))
         .unwrap();
     assert_eq!((told.as_slice(), found.whole), (&all[11..=20], true));
-    let found = reader.search_back(&asked, (oldest, newest), u64::MAX, |_, _| ControlFlow::Break(())).unwrap();
+    let found =
+        reader.search_back(&asked, (oldest, newest), u64::MAX, |_, _| ControlFlow::Break(())).unwrap();
     assert_eq!((found.to, found.whole), (all[11].0, false));
 }
 
