@@ -84,11 +84,11 @@ impl Directory {
         match event {
             CatalogEvent::EndpointChanged(endpoint) => match endpoint.disabled {
                 None => self.put(endpoint),
-                Some(Disabled::Gone) => self.remove(endpoint.id, DeliveryState::Exhausted),
-                Some(_) => self.remove(endpoint.id, DeliveryState::Cancelled),
+                Some(why @ Disabled::Gone) => self.remove(endpoint.id, DeliveryState::Exhausted, Some(why)),
+                Some(why) => self.remove(endpoint.id, DeliveryState::Cancelled, Some(why)),
             },
             CatalogEvent::EndpointRemoved(id, _) => {
-                self.remove(*id, DeliveryState::Cancelled);
+                self.remove(*id, DeliveryState::Cancelled, None);
                 self.urls.pin().remove(id);
             }
             CatalogEvent::ApplicationChanged(application) => {
@@ -174,8 +174,8 @@ impl Directory {
         }
     }
 
-    fn remove(&self, id: EndpointId, state: DeliveryState) {
-        if let Some(shard) = self.shards.places.remove(id) {
+    fn remove(&self, id: EndpointId, state: DeliveryState, disabled: Option<Disabled>) {
+        if let Some(shard) = self.shards.places.remove(id, disabled.map(Disabled::in_words)) {
             self.shards.tell(shard, ToShard::EndpointGone(id, Gone::Ended(state)));
         }
     }

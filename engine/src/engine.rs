@@ -18,11 +18,13 @@ use posthaste_storage::disk::{Disk, RealDisk};
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
+use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::{self, Api, Tokens};
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules};
-use crate::clock::Clock;
+use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::core::ids::EndpointId;
 use crate::core::retry::RetryAfterLimits;
@@ -81,9 +83,12 @@ impl Engine {
         let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
         let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
         let egress = egress_policy(config, vec![ingest_address, api_address])?;
-        let parts = Parts::new(config, clock, &recovered, egress)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, egress)?;
+        // It must know what was the matter before anything happens.
+        let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
         let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
         let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
+        runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader);
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
         Ok(Self {
@@ -189,6 +194,7 @@ struct Parts {
     writer: WriterHandle,
     jobs: crossbeam_channel::Receiver<Job>,
     urls: UrlJudge,
+    ear: Ear,
     delivery: DeliveryConfig,
     prober: Arc<Prober>,
     stop: watch::Sender<bool>,
@@ -207,7 +213,7 @@ impl Parts {
         clock: Clock,
         recovered: &Recovered,
         egress: EgressPolicy,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
         let (writer, jobs) = writer::queue();
         let policies = config.retry.policies.iter().map(|(name, text)| Ok((name.clone(), text.parse()?)));
@@ -225,13 +231,22 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
+        let kept = KeptLimits {
+            alerts_max: config.alerts.kept_max as usize,
+            audit_max: config.audit.kept_max as usize,
+            audit_age: config.audit.retention.duration(),
+        };
+        let metrics = Metrics::with(catalog.filter_counts().clone());
+        let (ear, heard) = alerts::ear(metrics.clone());
+        let listener = ear.clone();
+        catalog.subscribe(move |event| listener.on_event(event));
         let (delivery, stop) = (delivery_config(config, egress)?, watch::Sender::new(false));
         let prober = probe::spawn(probe_settings(config, delivery.clone()), stop.subscribe());
-        Ok(Self {
+        let parts = Self {
             clock,
-            metrics: Metrics::with(catalog.filter_counts().clone()),
+            metrics,
             shards,
-            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules),
+            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules, kept),
             directory,
             catalog,
             outcomes: Outcomes::new(recovered.log.reader()),
@@ -240,10 +255,52 @@ impl Parts {
             writer,
             jobs,
             urls,
+            ear,
             delivery,
             prober: prober.context("the prober's thread")?,
             stop,
-        })
+        };
+        Ok((parts, heard))
+    }
+
+    fn limits(&self, config: &Config) -> PublishLimits {
+        PublishLimits {
+            payload_bytes_max: config.limits.payload_bytes_max.bytes(),
+            unknown_event_types: config.limits.unknown_event_types,
+            urls: self.urls.clone(),
+        }
+    }
+
+    /// Whoever tells of alerts, and starts the postman if there are to be mails.
+    fn speaker(
+        &self,
+        config: &Config,
+        log: &Log,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<Speaker> {
+        let history = LogHistory(log.reader());
+        let mut mailbox = None;
+        if !config.alerts.email.host.is_empty() {
+            let tls = self.delivery.trust.client_config(false).context("alerts.email")?;
+            let tls = tls.map(|mut tls| {
+                tls.alpn_protocols.clear();
+                Arc::new(tls)
+            });
+            let (postman, own) = Postman::new(mail_settings(config), tls, self.metrics.clone());
+            runtime.spawn(postman.run());
+            mailbox = Some(own);
+        }
+        let parts = SpeakerParts {
+            rules: alert_rules(config),
+            application: Some(config.alerts.application.clone()).filter(|uid| !uid.is_empty()),
+            editor: self.editor.clone(),
+            messages: Arc::new(Publisher { writer: self.writer.clone(), history }),
+            limits: self.limits(config),
+            mailbox,
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+        };
+        Ok(Speaker::new(parts, clock::unix_ms() as u32))
     }
 
     fn spawn_shards(
@@ -262,6 +319,7 @@ impl Parts {
                 writer: self.writer.clone(),
                 reader: log.reader(),
                 metrics: self.metrics.clone(),
+                ear: self.ear.clone(),
                 grace: config.shutdown.grace.duration(),
                 disable: disabler(runtime.clone(), self.editor.clone()),
             };
@@ -314,6 +372,7 @@ impl Parts {
             shards: self.shards.clone(),
             outcomes: self.outcomes.clone(),
             metrics: self.metrics.clone(),
+            ear: self.ear.clone(),
             clock: self.clock,
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
@@ -334,11 +393,7 @@ impl Parts {
         (tcp, http): (TcpListener, TcpListener),
         reader: LogReader,
     ) {
-        let limits = PublishLimits {
-            payload_bytes_max: config.limits.payload_bytes_max.bytes(),
-            unknown_event_types: config.limits.unknown_event_types,
-            urls: self.urls.clone(),
-        };
+        let limits = self.limits(config);
         let unacknowledged =
             u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
         let ingest = Arc::new(Ingest {
@@ -365,7 +420,10 @@ impl Parts {
                 // An engine that is gone has stopped too.
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            if let Err(error) = axum::serve(http, router).with_graceful_shutdown(stopped).await {
+            if let Err(error) = axum::serve(http, router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stopped)
+                .await
+            {
                 tracing::error!(%error, "the API's listener ended");
             }
         });
@@ -416,6 +474,36 @@ fn disabler(runtime: tokio::runtime::Handle, editor: Editor) -> Box<dyn Fn(Endpo
             }
         });
     })
+}
+
+fn alert_rules(config: &Config) -> AlertRules {
+    let alerts = &config.alerts;
+    AlertRules {
+        failing_attempts: alerts.failing_attempts,
+        failing_for: alerts.failing_for.duration(),
+        rate_window: alerts.rate_window.duration(),
+        rate_attempts_min: alerts.rate_attempts_min,
+        rate_percent_min: alerts.rate_percent_min,
+        exhausted_every: alerts.exhausted_every.duration(),
+        disable_after: alerts.disable_after.duration(),
+        disable_attempts_min: alerts.disable_attempts_min,
+        per_minute_max: alerts.per_minute_max,
+    }
+}
+
+fn mail_settings(config: &Config) -> MailSettings {
+    let email = config.alerts.email.clone();
+    MailSettings {
+        host: email.host,
+        port: email.port,
+        security: email.security,
+        user: email.user,
+        password: email.password,
+        from: email.from,
+        to: email.to,
+        digest_wait: email.digest_wait.duration(),
+        digest_every: email.digest_every.duration(),
+    }
 }
 
 fn writer_settings(config: &Config) -> WriterSettings {

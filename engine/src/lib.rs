@@ -9,6 +9,7 @@
 //! to attempt, `delivery` makes the attempt, the `keeper` remembers what is still pending, and `outcomes` and
 //! `history` tell what became of it.
 
+mod alerts;
 pub mod api;
 pub mod catalog;
 pub mod cli;

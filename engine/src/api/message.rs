@@ -230,6 +230,8 @@ pub(super) async fn cancel(
     if api.history.message(application.id, id).await?.is_none() {
         return Err(ApiError::not_found("message"));
     }
+    // First: nothing is done that is not recorded.
+    api.editor.record_deed("message.cancel", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.cancel(application.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -27,6 +27,9 @@
 //! | `/app/{app}/delivery` | deliveries by where they stand (ours) |
 //! | `/app/{app}/export` | messages and attempts as JSON lines (ours) |
 //! | `/source-addresses` | where requests to receivers come from (ours) |
+//! | `/alert`, `/app/{app}/alert` | list (ours) |
+//! | `/alert/{alert}`, `.../acknowledge` | read, acknowledge (ours) |
+//! | `/audit`, `/audit/export` | list, all of it as JSON lines (ours) |
 //! | `/health`, `/health/ping` | 204; no token needed |
 //!
 //! Invariants
@@ -36,8 +39,10 @@
 //!
 //! Not there yet: `idempotency-key` (publish with an `eventId` instead), statistics.
 
+mod alert;
 mod application;
 mod attempt;
+mod audit;
 mod auth;
 mod backend;
 mod batch;
@@ -131,8 +136,10 @@ pub fn router(api: Api) -> Router {
     let checked = Router::new()
         .merge(catalog_paths())
         .merge(message_paths())
+        .merge(operator_paths())
         .layer(DefaultBodyLimit::max(usize::try_from(body_max).unwrap_or(usize::MAX)))
         .merge(batch_path(body_max.max(BATCH_BYTES_MIN)))
+        .layer(middleware::from_fn(audit::act))
         .layer(middleware::from_fn_with_state(Arc::clone(&api), auth::check));
     let open = Router::new().route("/health", get(health::alive)).route("/health/ping", get(health::alive));
     Router::new()
@@ -185,6 +192,16 @@ fn message_paths() -> Router<Arc<Api>> {
         .route("/app/{app_id}/endpoint/{endpoint_id}/stats", get(endpoint_stats::read))
         .route("/app/{app_id}/delivery", get(delivery::list))
         .route("/app/{app_id}/export", get(export::export))
+}
+
+fn operator_paths() -> Router<Arc<Api>> {
+    Router::new()
+        .route("/alert", get(alert::list))
+        .route("/alert/{alert_id}", get(alert::read))
+        .route("/alert/{alert_id}/acknowledge", post(alert::acknowledge))
+        .route("/app/{app_id}/alert", get(alert::list_by_application))
+        .route("/audit", get(audit::list))
+        .route("/audit/export", get(audit::export))
 }
 
 fn batch_path(body_max: u64) -> Router<Arc<Api>> {

@@ -26,6 +26,14 @@ pub(super) struct ListOut<T> {
     done: bool,
 }
 
+impl<T> ListOut<T> {
+    /// The same page of other items.
+    pub(super) fn map<U>(self, show: impl FnMut(T) -> U) -> ListOut<U> {
+        let Self { data, iterator, prev_iterator, done } = self;
+        ListOut { data: data.into_iter().map(show).collect(), iterator, prev_iterator, done }
+    }
+}
+
 /// Which page is wanted.
 #[derive(Debug)]
 pub(super) struct Paging<'q> {

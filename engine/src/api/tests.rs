@@ -1,6 +1,8 @@
 //! Through the router, as a client sees it.
 
+mod alerts;
 pub(super) mod attempts;
+mod audit;
 mod catalog;
 mod deliveries;
 mod endpoint_tests;

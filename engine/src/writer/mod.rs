@@ -41,6 +41,7 @@ use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
 
+use crate::alerts::Ear;
 use crate::catalog::CommitError;
 use crate::clock::Clock;
 use crate::core::delivery::DeliveryState;
@@ -99,6 +100,8 @@ pub(crate) struct Writer {
     pub(crate) shards: Arc<Shards>,
     pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Hears how attempts ended, for alerts.
+    pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) settings: WriterSettings,
     pub(crate) available_bytes: Box<dyn Fn() -> u64 + Send>,

@@ -210,7 +210,8 @@ impl Writer {
             Event::Parked(parked) => self.log.append(&Record::Parked(parked_record(parked))),
             Event::Settled(settled) => {
                 let id = self.log.next_id(now_ms);
-                self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
+                let why = self.shards.places.why_not(settled.key.endpoint);
+                self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms, why)))
             }
         };
         let next = match &event {
@@ -358,7 +359,7 @@ fn course(ended: &AttemptEnded<Report>) -> Course {
 
 /// A delivery that ends without an attempt is told as the refusal to make one, so that history and the outcome
 /// stream account for every delivery.
-fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'static> {
+fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64, why: &'static str) -> Attempt<'static> {
     Attempt {
         id,
         message: settled.key.message.0,
@@ -376,7 +377,7 @@ fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'sta
         message_at: settled.message_at,
         response_headers: &[],
         response_body: &[],
-        detail: "",
+        detail: why,
         course: Course::default(),
     }
 }

@@ -10,6 +10,7 @@ use posthaste_storage::ledger::{Standing, Update};
 use super::carry::StagedCarry;
 use super::stage::{StagedCancel, StagedChange, StagedEvent, StagedPublish, Stored};
 use super::{Block, Event, Writer};
+use crate::alerts::{Ended, Heard};
 use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
@@ -115,13 +116,17 @@ impl Writer {
         let mut updates = Vec::new();
         let mut stored = vec![0; self.shards.len()];
         self.note_vitals(&events);
+        let mut ended_ones = Vec::with_capacity(events.len());
         for StagedEvent { shard, at, event } in events {
             if let Some(shard) = shard {
                 stored[shard] += 1;
             }
             let taken_back = self.state.cancelled.is_held(&event);
             let update = match event {
-                Event::Ended(ended) => self.tell_ended(&ended, at),
+                Event::Ended(ended) => {
+                    ended_ones.push(for_alerts(&ended));
+                    self.tell_ended(&ended, at)
+                }
                 Event::Parked(parked) => self.tell_parked(&parked, at),
                 Event::Settled(settled) => self.tell_settled(&settled, at),
             };
@@ -134,6 +139,9 @@ impl Writer {
         }
         self.outcomes.publish();
         self.shards.stored(&stored);
+        if !ended_ones.is_empty() {
+            self.ear.hear(Heard::Ended(ended_ones));
+        }
         updates
     }
 
@@ -223,6 +231,16 @@ fn marks(extras: Option<&Extras>) -> Marks {
     Marks::NONE
         .with(Marks::ELSEWHERE, extras.url.is_some())
         .with(Marks::ORDERED, extras.ordering_key.is_some())
+}
+
+fn for_alerts(ended: &AttemptEnded<Report>) -> Ended {
+    Ended {
+        endpoint: ended.key.endpoint,
+        message: ended.key.message,
+        outcome: ended.outcome,
+        state: ended.state,
+        elsewhere: ended.progress.marks.has(Marks::ELSEWHERE),
+    }
 }
 
 fn update(key: DeliveryKey, at: Position, to: Standing) -> Update {

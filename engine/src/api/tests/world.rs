@@ -37,6 +37,7 @@ pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
 pub(super) struct World {
     router: Router,
     pub(super) log: Arc<FakeLog>,
+    pub(super) editor: Editor,
     pub(super) engine: Arc<FakeEngine>,
 }
 
@@ -61,7 +62,7 @@ impl World {
         };
         let tasks = Arc::new(FakeTasks(editor.clone()));
         let router = router(Api {
-            editor,
+            editor: editor.clone(),
             messages: Arc::clone(&engine) as _,
             tasks,
             history: Arc::clone(&engine) as _,
@@ -71,7 +72,7 @@ impl World {
             tokens: Tokens::new(tokens),
             source_addresses: vec!["203.0.113.7/32".into()],
         });
-        Self { router, log, engine }
+        Self { router, log, editor, engine }
     }
 
     pub(super) async fn call_with(
@@ -91,6 +92,15 @@ impl World {
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
+    }
+
+    /// An answer that is text.
+    pub(super) async fn call_text(&self, method: &str, path: &str) -> String {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
     }
 
     pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {

@@ -131,6 +131,8 @@ impl World {
             shards.places.set(EndpointId::from_u64(endpoint), 0);
         }
         let metrics = Metrics::new();
+        // Nobody listens: what is said is lost.
+        let (ear, _) = crate::alerts::ear(metrics.clone());
         metrics.pending.inc_by(in_ledger as i64);
         let low_water = fresh.keys().next().copied().unwrap_or(log.end());
         let mut state = State::default();
@@ -162,6 +164,7 @@ impl World {
             keeper_progress: progress,
             shards: shards.clone(),
             metrics,
+            ear,
             clock,
             settings: WriterSettings {
                 reserve_bytes: 0,
