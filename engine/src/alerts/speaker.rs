@@ -15,7 +15,7 @@ use super::shown::{self, AlertShown};
 use super::watch::{Action, Configured, Watch};
 use crate::api::Messages;
 use crate::catalog::{
-    Alert, AlertType, ApplicationDraft, Catalog, CatalogError, CommitError, Disabled, Editor, Note,
+    Alert, AlertType, ApplicationDraft, Catalog, CatalogError, CommitError, Disabled, Editor, NOTES_MAX, Note,
 };
 use crate::clock::Clock;
 use crate::core::ids::EndpointId;
@@ -59,6 +59,8 @@ pub(crate) struct Speaker {
     unpublished: VecDeque<Alert>,
     /// Whether application and event types are there.
     prepared: bool,
+    /// Whether it was said that they are not, and why.
+    unprepared_said: bool,
 }
 
 impl Speaker {
@@ -66,8 +68,14 @@ impl Speaker {
     pub(crate) fn new(parts: SpeakerParts, random: u32) -> Self {
         let mut watch = Watch::new(parts.rules, random);
         restore(&mut watch, parts.editor.catalog(), parts.clock.now());
-        let mut speaker =
-            Self { parts, watch, notes: Vec::new(), unpublished: VecDeque::new(), prepared: false };
+        let mut speaker = Self {
+            parts,
+            watch,
+            notes: Vec::new(),
+            unpublished: VecDeque::new(),
+            prepared: false,
+            unprepared_said: false,
+        };
         speaker.repeat_recent();
         speaker
     }
@@ -149,29 +157,34 @@ impl Speaker {
 
     /// Makes the notes durable; what was raised is told then.
     async fn keep(&mut self) {
-        if self.notes.is_empty() {
-            return;
-        }
-        match self.parts.editor.write_notes(&self.notes).await {
-            Ok(()) => {
-                let notes = std::mem::take(&mut self.notes);
-                let raised = notes.into_iter().filter_map(|note| match note {
-                    Note::Raised(alert) => Some(alert),
-                    _ => None,
-                });
-                raised.collect::<Vec<_>>().into_iter().for_each(|alert| self.tell(alert));
-            }
-            Err(CatalogError::Commit(CommitError::Full)) => {
-                let surplus = self.notes.len().saturating_sub(WAITING_MAX);
-                self.notes.drain(..surplus);
-                self.parts.metrics.alerts_untold.inc_by(surplus as u64);
-            }
-            Err(error) => {
-                tracing::error!(%error, "alerts could not be kept");
-                self.parts.metrics.alerts_untold.inc_by(self.notes.len() as u64);
-                self.notes.clear();
+        while !self.notes.is_empty() {
+            let count = self.notes.len().min(NOTES_MAX);
+            match self.parts.editor.write_notes(&self.notes[..count]).await {
+                Ok(()) => {
+                    let notes: Vec<Note> = self.notes.drain(..count).collect();
+                    notes.into_iter().for_each(|note| self.kept(note));
+                }
+                Err(CatalogError::Commit(CommitError::Full)) => {
+                    return self.let_go(self.notes.len().saturating_sub(WAITING_MAX));
+                }
+                Err(error) => {
+                    tracing::error!(%error, "alerts could not be kept");
+                    self.let_go(self.notes.len());
+                }
             }
         }
+    }
+
+    fn kept(&mut self, note: Note) {
+        if let Note::Raised(alert) = note {
+            self.tell(alert);
+        }
+    }
+
+    /// The oldest notes are not kept.
+    fn let_go(&mut self, count: usize) {
+        self.notes.drain(..count);
+        self.parts.metrics.alerts_untold.inc_by(count as u64);
     }
 
     fn tell(&mut self, alert: Alert) {
@@ -182,10 +195,10 @@ impl Speaker {
         if let Some(mailbox) = &self.parts.mailbox {
             mailbox.put(shown.line());
         }
-        self.to_be_published(alert);
+        self.enqueue(alert);
     }
 
-    fn to_be_published(&mut self, alert: Alert) {
+    fn enqueue(&mut self, alert: Alert) {
         let Some(own) = &self.parts.application else { return };
         let own = self.parts.editor.catalog().application(own);
         if own.is_some_and(|own| own.id == alert.application) {
@@ -203,7 +216,7 @@ impl Speaker {
         let since = (self.parts.clock.now() - REPEATED_AFTER_START).as_ms();
         for alert in self.parts.editor.catalog().alerts_all() {
             if alert.raised_ms >= since {
-                self.to_be_published(Alert::clone(&alert));
+                self.enqueue(Alert::clone(&alert));
             }
         }
     }
@@ -215,7 +228,10 @@ impl Speaker {
         }
         if !self.prepared {
             if let Err(error) = prepare(&self.parts.editor, &own).await {
-                tracing::error!(%error, application = own, "alerts cannot be published");
+                // It is tried again and again, and said once.
+                if !std::mem::replace(&mut self.unprepared_said, true) {
+                    tracing::error!(%error, application = own, "alerts cannot be published");
+                }
                 return;
             }
             self.prepared = true;

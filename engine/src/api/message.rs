@@ -247,6 +247,7 @@ pub(super) async fn resend(
     if endpoint.is_disabled() {
         return Err(ApiError::conflict("The endpoint is disabled; enable it first"));
     }
+    api.editor.record_deed("message.resend", message.to_string(), Some(application.id.to_string())).await?;
     let again = Again { application: application.id, message, endpoint: endpoint.id };
     match api.messages.deliver_again(vec![again]).await? {
         0 => Err(ApiError::not_found("message")),

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::editor::NOTES_MAX;
 use super::page::{Page, Start, Window, page};
 use super::{Alert, Application, AuditEntry, Endpoint, EventType, FailingSince, Task};
 use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
@@ -18,6 +19,8 @@ const LAST: EndpointId = EndpointId::from_u64(u64::MAX);
 
 /// Audit entries that go with one change: it should stay small. Each change brings one or a few, so this keeps up.
 const AUDIT_REMOVED_MAX: usize = 100;
+/// Alerts that go with one change, likewise. A change brings fewer.
+const ALERTS_REMOVED_MAX: usize = 2 * NOTES_MAX;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -202,7 +205,7 @@ impl Books {
     /// The oldest alerts that are too many once there are `more`.
     pub(super) fn alerts_beyond(&self, max: usize, more: usize) -> Vec<AlertId> {
         let surplus = (self.alerts.len() + more).saturating_sub(max);
-        self.alerts.keys().take(surplus).copied().collect()
+        self.alerts.keys().take(surplus.min(ALERTS_REMOVED_MAX)).copied().collect()
     }
 
     pub(super) fn put_alert(&mut self, alert: Arc<Alert>) {

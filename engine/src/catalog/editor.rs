@@ -19,7 +19,7 @@ mod tasks;
 use std::fmt;
 use std::sync::Arc;
 
-pub use notes::{KeptLimits, Note};
+pub use notes::{KeptLimits, NOTES_MAX, Note};
 use tokio::sync::OwnedMutexGuard;
 
 use super::change::{ChangeLog, CommitError};

@@ -67,7 +67,7 @@ pub use audit::{Acting, AuditEntry, act_as};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
 pub use check::{CatalogError, EndpointRules, FieldError, is_identifier};
-pub use editor::{Editor, KeptLimits, Note, Put};
+pub use editor::{Editor, KeptLimits, NOTES_MAX, Note, Put};
 pub use endpoint::{Authorization, Disabled, Endpoint, SuccessRule};
 pub use endpoint_draft::EndpointDraft;
 pub use event_type::{EventType, EventTypeDraft};

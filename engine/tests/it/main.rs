@@ -8,12 +8,15 @@
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | what the operator hears | `alerts`, `audit` |
 //! | the process | `start`, `documents`, `demo` |
 //! | the programs of others | `counterparts`, `examples` |
 //!
 //! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
 //! error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
+mod alerts;
+mod audit;
 mod bad_frames;
 mod bad_input;
 mod chains;

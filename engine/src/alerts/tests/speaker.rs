@@ -11,7 +11,7 @@ use crate::alerts::rules::AlertRules;
 use crate::alerts::speaker::{Speaker, SpeakerParts};
 use crate::alerts::watch::{Configured, Ended};
 use crate::alerts::{Heard, ear};
-use crate::api::Messages;
+use crate::api::{Again, AgainError, Messages};
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{
     Alert, AlertType, ApplicationDraft, BoxFuture, Catalog, CatalogEvent, CommitError, Disabled, Editor,
@@ -44,6 +44,10 @@ impl Messages for Published {
             self.messages.lock().extend(messages);
         }
         Box::pin(async move { answers })
+    }
+
+    fn deliver_again(&self, _: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {
+        Box::pin(async { Ok(0) })
     }
 
     fn cancel(&self, _: ApplicationId, _: MessageId) -> BoxFuture<'_, Result<bool, CommitError>> {

@@ -13,6 +13,9 @@ use super::Editor;
 use crate::clock::unix_ms;
 use crate::core::ids::{AlertId, EndpointId};
 
+/// The most notes that are written at once: with what goes to make room for them, they fit a batch of the log.
+pub const NOTES_MAX: usize = 1_000;
+
 /// How much of what was noted is kept: the newest so many.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptLimits {
@@ -38,7 +41,7 @@ pub enum Note {
 }
 
 impl Editor {
-    /// Writes notes down, all of them or none.
+    /// Writes notes down, at most [`NOTES_MAX`], all of them or none.
     ///
     /// # Errors
     /// When they did not become durable.
