@@ -318,7 +318,7 @@ async fn every_change_is_recorded_with_the_fields_that_it_changed() {
         draft.throttle_rate = Some(5);
     };
     editor.edit_endpoint(endpoint.id, edit).await.unwrap();
-    editor.rotate_secret(endpoint.id, None, 0).await.unwrap();
+    editor.rotate_secret(endpoint.id, NewSecret::default(), 0).await.unwrap();
     editor.disable_endpoint(endpoint.id, Disabled::Gone).await.unwrap();
     editor.create_event_type("a.b", EventTypeDraft::default()).await.unwrap();
     editor.record_deed("message.cancel", "msg_1-1".into(), None).await.unwrap();
@@ -380,10 +380,33 @@ async fn secrets_and_credentials_never_reach_the_audit_log() {
     let edit =
         |draft: &mut EndpointDraft| drop(draft.headers.insert("x-key".into(), "very-secret-other".into()));
     editor.edit_endpoint(endpoint.id, edit).await.unwrap();
-    editor.rotate_secret(endpoint.id, None, 60).await.unwrap();
+    editor.rotate_secret(endpoint.id, NewSecret::default(), 60).await.unwrap();
     let audit = log.entries().into_iter().filter(|(key, _)| key.starts_with(b"au/"));
     for (_, line) in audit {
         let line = String::from_utf8(line).unwrap();
         assert!(!line.contains("very-secret") && !line.contains("whsec_"), "{line}");
     }
+}
+
+#[tokio::test]
+async fn tasks_are_recorded_when_somebody_begins_or_stops_them_and_not_as_they_go_on() {
+    let (editor, _, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    let new = NewTask {
+        kind: TaskKind::Recover,
+        application: application.id,
+        endpoint: endpoint.id,
+        since_ms: 0,
+        until_ms: 1,
+        rate: 1,
+    };
+    let task = editor.create_task(new).await.unwrap();
+    editor.edit_task(task.id, |task| task.looked_at = 5).await.unwrap();
+    editor.edit_task(task.id, |task| task.state = TaskState::Cancelled).await.unwrap();
+    let recorded = recorded(&editor).into_iter().skip(2).map(|(action, object, _)| (action, object));
+    let expected = [
+        ("endpoint.recover".to_owned(), endpoint.id.to_string()),
+        ("task.cancel".to_owned(), task.id.to_string()),
+    ];
+    assert_eq!(recorded.collect::<Vec<_>>(), expected);
 }

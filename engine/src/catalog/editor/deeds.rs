@@ -77,7 +77,9 @@ impl Editor {
 
     /// Somebody began a task, or stopped it. How far it comes is its own affair.
     fn task_deed(&self, change: &Change) -> Option<Deed> {
-        let Ok(Record::Task(task)) = Record::parse(&change.key, change.value.as_deref()?) else { return None };
+        let Ok(Record::Task(task)) = Record::parse(&change.key, change.value.as_deref()?) else {
+            return None;
+        };
         let (action, object) = match (self.catalog.task(task.id).is_some(), task.state) {
             (false, _) => (task.kind.name(), task.endpoint.to_string()),
             (true, TaskState::Cancelled) => ("task.cancel", task.id.to_string()),
