@@ -278,7 +278,7 @@ impl Parts {
         log: &Log,
         runtime: &tokio::runtime::Handle,
     ) -> anyhow::Result<Speaker> {
-        let history = LogHistory(log.reader());
+        let history = LogHistory::new(log.reader(), self.fresh_from.clone());
         let mut mailbox = None;
         if !config.alerts.email.host.is_empty() {
             let tls = self.delivery.trust.client_config(false).context("alerts.email")?;
