@@ -2,7 +2,7 @@
 
 use posthaste_storage::EntryId;
 use posthaste_storage::Position;
-use posthaste_storage::record::{Attempt, Channels, Endpoints, Message, PackedExtras, Record};
+use posthaste_storage::record::{Attempt, Channels, Course, Endpoints, Message, PackedExtras, Record};
 
 /// The payload that is measured everywhere, in bytes: that of a usual webhook.
 pub const PAYLOAD_BYTES: usize = 1_024;
@@ -48,6 +48,12 @@ pub fn attempt(id: EntryId) -> Record<'static> {
             b"server: nginx\r\ndate: Fri, 22 Nov 2024 18:26:40 GMT\r\nconnection: keep-alive\r\n",
         response_body: b"",
         detail: "",
+        course: Course {
+            first_byte_us: 800,
+            reused: true,
+            signed_secs: Some(NOW_MS / 1_000),
+            ..Course::default()
+        },
     })
 }
 

@@ -36,6 +36,12 @@ impl Clock {
     }
 }
 
+/// Unix milliseconds as people and programs read them: RFC 3339 in UTC. What is beyond the year 9999 becomes its end.
+pub fn rfc3339(unix_ms: u64) -> String {
+    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
 /// The wall clock, in unix milliseconds.
 pub fn unix_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

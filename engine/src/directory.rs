@@ -84,11 +84,11 @@ impl Directory {
         match event {
             CatalogEvent::EndpointChanged(endpoint) => match endpoint.disabled {
                 None => self.put(endpoint),
-                Some(Disabled::Gone) => self.remove(endpoint.id, DeliveryState::Exhausted),
-                Some(_) => self.remove(endpoint.id, DeliveryState::Cancelled),
+                Some(why @ Disabled::Gone) => self.remove(endpoint.id, DeliveryState::Exhausted, Some(why)),
+                Some(why) => self.remove(endpoint.id, DeliveryState::Cancelled, Some(why)),
             },
             CatalogEvent::EndpointRemoved(id, _) => {
-                self.remove(*id, DeliveryState::Cancelled);
+                self.remove(*id, DeliveryState::Cancelled, None);
                 self.urls.pin().remove(id);
             }
             CatalogEvent::ApplicationChanged(application) => {
@@ -174,16 +174,22 @@ impl Directory {
         }
     }
 
-    fn remove(&self, id: EndpointId, state: DeliveryState) {
-        if let Some(shard) = self.shards.places.remove(id) {
+    fn remove(&self, id: EndpointId, state: DeliveryState, disabled: Option<Disabled>) {
+        if let Some(shard) = self.shards.places.remove(id, disabled.map(Disabled::in_words)) {
             self.shards.tell(shard, ToShard::EndpointGone(id, Gone::Ended(state)));
         }
     }
 }
 
-fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
+/// Everything that requests to this endpoint have in common; or why none can be made, in words.
+pub(crate) fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
+    prepare_at(endpoint, clock::unix_ms())
+}
+
+/// The same as it is, or was, at this time.
+pub(crate) fn prepare_at(endpoint: &Endpoint, unix_ms: u64) -> Result<Target, Arc<str>> {
     let secrets = endpoint
-        .secrets_at(clock::unix_ms())
+        .secrets_at(unix_ms)
         .map(|secret| SigningSecret::parse(&secret.key).map(|parsed| parsed.expiring_at(secret.expires_ms)));
     let secrets = secrets.collect::<Result<Vec<_>, _>>().map_err(|error| Arc::from(error.to_string()))?;
     let headers: Vec<(String, String)> =

@@ -18,31 +18,35 @@ use posthaste_storage::disk::{Disk, RealDisk};
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader};
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
+use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::{self, Access, Answers, Api, Keys, Portal};
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules};
-use crate::clock::Clock;
+use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
+use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::core::ids::EndpointId;
 use crate::core::retry::RetryAfterLimits;
 use crate::core::shard::ShardSettings;
 use crate::data_folder::DataFolder;
 use crate::delivery::{
-    self, DeliveryConfig, EgressPolicy, PoolLimits, ResponseLimits, Sender, Timeouts, Trust,
+    self, DeliveryConfig, EgressPolicy, PoolLimits, Proxy, ResponseLimits, Sender, Timeouts, Trust,
 };
 use crate::descriptors;
 use crate::directory::{self, Directory};
-use crate::history::{LogHistory, Publisher};
+use crate::history::{Condition, FreshFrom, LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
+use crate::probe::{self, ProbeSettings, Prober};
 use crate::publish::{PublishLimits, UrlJudge};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::tasks::TaskRunner;
 use crate::threads;
+use crate::vitals::Vitals;
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 
 /// How long publishers may take to read their last answers when the engine stops.
@@ -79,9 +83,12 @@ impl Engine {
         let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
         let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
         let egress = egress_policy(config, vec![ingest_address, api_address])?;
-        let parts = Parts::new(config, clock, &recovered, egress)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, egress)?;
+        // It must know what was the matter before anything happens.
+        let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
         let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
         let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
+        runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
         Ok(Self {
@@ -182,10 +189,14 @@ struct Parts {
     editor: Editor,
     catalog: Arc<Catalog>,
     outcomes: Arc<Outcomes>,
+    fresh_from: Arc<FreshFrom>,
+    vitals: Arc<Vitals>,
     writer: WriterHandle,
     jobs: crossbeam_channel::Receiver<Job>,
     urls: UrlJudge,
+    ear: Ear,
     delivery: DeliveryConfig,
+    prober: Arc<Prober>,
     stop: watch::Sender<bool>,
 }
 
@@ -202,7 +213,7 @@ impl Parts {
         clock: Clock,
         recovered: &Recovered,
         egress: EgressPolicy,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
         let (writer, jobs) = writer::queue();
         let policies = config.retry.policies.iter().map(|(name, text)| Ok((name.clone(), text.parse()?)));
@@ -220,20 +231,76 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
-        Ok(Self {
+        let kept = KeptLimits {
+            alerts_max: config.alerts.kept_max as usize,
+            audit_max: config.audit.kept_max as usize,
+            audit_age: config.audit.retention.duration(),
+        };
+        let metrics = Metrics::with(catalog.filter_counts().clone());
+        let (ear, heard) = alerts::ear(metrics.clone());
+        let listener = ear.clone();
+        catalog.subscribe(move |event| listener.on_event(event));
+        let (delivery, stop) = (delivery_config(config, egress)?, watch::Sender::new(false));
+        let prober = probe::spawn(probe_settings(config, delivery.clone()), stop.subscribe());
+        let parts = Self {
             clock,
-            metrics: Metrics::with(catalog.filter_counts().clone()),
+            metrics,
             shards,
-            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules),
+            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules, kept),
             directory,
             catalog,
             outcomes: Outcomes::new(recovered.log.reader()),
+            fresh_from: Arc::default(),
+            vitals: Arc::new(Vitals::new(clock.now())),
             writer,
             jobs,
             urls,
-            delivery: delivery_config(config, egress)?,
-            stop: watch::Sender::new(false),
-        })
+            ear,
+            delivery,
+            prober: prober.context("the prober's thread")?,
+            stop,
+        };
+        Ok((parts, heard))
+    }
+
+    fn limits(&self, config: &Config) -> PublishLimits {
+        PublishLimits {
+            payload_bytes_max: config.limits.payload_bytes_max.bytes(),
+            unknown_event_types: config.limits.unknown_event_types,
+            urls: self.urls.clone(),
+        }
+    }
+
+    /// Whoever tells of alerts, and starts the postman if there are to be mails.
+    fn speaker(
+        &self,
+        config: &Config,
+        log: &Log,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<Speaker> {
+        let history = LogHistory::new(log.reader(), self.fresh_from.clone());
+        let mut mailbox = None;
+        if !config.alerts.email.host.is_empty() {
+            let tls = self.delivery.trust.client_config(false).context("alerts.email")?;
+            let tls = tls.map(|mut tls| {
+                tls.alpn_protocols.clear();
+                Arc::new(tls)
+            });
+            let (postman, own) = Postman::new(mail_settings(config), tls, self.metrics.clone());
+            runtime.spawn(postman.run());
+            mailbox = Some(own);
+        }
+        let parts = SpeakerParts {
+            rules: alert_rules(config),
+            application: Some(config.alerts.application.clone()).filter(|uid| !uid.is_empty()),
+            editor: self.editor.clone(),
+            messages: Arc::new(Publisher { writer: self.writer.clone(), history }),
+            limits: self.limits(config),
+            mailbox,
+            metrics: self.metrics.clone(),
+            clock: self.clock,
+        };
+        Ok(Speaker::new(parts, clock::unix_ms() as u32))
     }
 
     fn spawn_shards(
@@ -252,6 +319,7 @@ impl Parts {
                 writer: self.writer.clone(),
                 reader: log.reader(),
                 metrics: self.metrics.clone(),
+                ear: self.ear.clone(),
                 grace: config.shutdown.grace.duration(),
                 disable: disabler(runtime.clone(), self.editor.clone()),
             };
@@ -293,6 +361,7 @@ impl Parts {
         };
         keeper.hand_out_ordered().context("the ledger")?;
         recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);
+        self.fresh_from.set(low_water);
         let folder = config.data.folder.clone();
         let writer = Writer {
             log,
@@ -303,10 +372,13 @@ impl Parts {
             shards: self.shards.clone(),
             outcomes: self.outcomes.clone(),
             metrics: self.metrics.clone(),
+            ear: self.ear.clone(),
             clock: self.clock,
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
             event_ids,
+            fresh_from: self.fresh_from.clone(),
+            vitals: self.vitals.clone(),
             state,
         };
         let keeper = threads::spawn("keeper", || keeper.run())?;
@@ -321,11 +393,7 @@ impl Parts {
         (tcp, http): (TcpListener, TcpListener),
         reader: LogReader,
     ) -> anyhow::Result<()> {
-        let limits = PublishLimits {
-            payload_bytes_max: config.limits.payload_bytes_max.bytes(),
-            unknown_event_types: config.limits.unknown_event_types,
-            urls: self.urls.clone(),
-        };
+        let limits = self.limits(config);
         let unacknowledged =
             u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
         let ingest = Arc::new(Ingest {
@@ -353,7 +421,10 @@ impl Parts {
                 // An engine that is gone has stopped too.
                 let _ = stop.wait_for(|stop| *stop).await;
             };
-            if let Err(error) = axum::serve(http, router).with_graceful_shutdown(stopped).await {
+            if let Err(error) = axum::serve(http, router.into_make_service_with_connect_info::<SocketAddr>())
+                .with_graceful_shutdown(stopped)
+                .await
+            {
                 tracing::error!(%error, "the API's listener ended");
             }
         });
@@ -368,26 +439,29 @@ impl Parts {
         (limits, reader): (PublishLimits, LogReader),
         public_url: String,
     ) -> anyhow::Result<axum::Router> {
-        let history = LogHistory(reader);
+        let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
         let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
         let tasks = TaskRunner {
             editor: self.editor.clone(),
-            reader: history.0.clone(),
+            reader,
             messages: messages.clone(),
             runtime: runtime.clone(),
         };
         tasks.resume();
+        let (directory, vitals) = (self.directory.clone(), self.vitals.clone());
         let api = api::router(Api {
             editor: self.editor.clone(),
             messages,
             tasks: Arc::new(tasks),
             history: Arc::new(history),
-            health: Some(self.directory.clone()),
+            health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
+            probes: self.prober.clone(),
             limits,
             access: access(config)?,
             answers: answers(config),
             public_url,
             clock: self.clock,
+            source_addresses: config.delivery.source_addresses.clone(),
         });
         let metrics = self.metrics.clone();
         Ok(api.route("/metrics", axum::routing::get(move || async move { metrics.render() })))
@@ -426,6 +500,36 @@ fn disabler(runtime: tokio::runtime::Handle, editor: Editor) -> Box<dyn Fn(Endpo
             }
         });
     })
+}
+
+fn alert_rules(config: &Config) -> AlertRules {
+    let alerts = &config.alerts;
+    AlertRules {
+        failing_attempts: alerts.failing_attempts,
+        failing_for: alerts.failing_for.duration(),
+        rate_window: alerts.rate_window.duration(),
+        rate_attempts_min: alerts.rate_attempts_min,
+        rate_percent_min: alerts.rate_percent_min,
+        exhausted_every: alerts.exhausted_every.duration(),
+        disable_after: alerts.disable_after.duration(),
+        disable_attempts_min: alerts.disable_attempts_min,
+        per_minute_max: alerts.per_minute_max,
+    }
+}
+
+fn mail_settings(config: &Config) -> MailSettings {
+    let email = config.alerts.email.clone();
+    MailSettings {
+        host: email.host,
+        port: email.port,
+        security: email.security,
+        user: email.user,
+        password: email.password,
+        from: email.from,
+        to: email.to,
+        digest_wait: email.digest_wait.duration(),
+        digest_every: email.digest_every.duration(),
+    }
 }
 
 fn writer_settings(config: &Config) -> WriterSettings {
@@ -516,7 +620,24 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
         http2: delivery.http2,
         egress,
         trust: Trust::load(ca_file).context("delivery.ca_file")?,
+        proxy: Proxy::parse(
+            &delivery.proxy,
+            &delivery.proxy_user,
+            &delivery.proxy_password,
+            delivery.proxy_pin,
+        )
+        .context("delivery.proxy")?,
     })
+}
+
+fn probe_settings(config: &Config, delivery: DeliveryConfig) -> ProbeSettings {
+    let probe = &config.probe;
+    ProbeSettings {
+        delivery,
+        in_flight_max: probe.in_flight_max as usize,
+        waiting_max: probe.waiting_max as usize,
+        show_private: probe.show_private,
+    }
 }
 
 fn url_judge(egress: EgressPolicy) -> UrlJudge {

@@ -9,6 +9,7 @@
 //! to attempt, `delivery` makes the attempt, the `keeper` remembers what is still pending, and `outcomes` and
 //! `history` tell what became of it.
 
+mod alerts;
 pub mod api;
 pub mod catalog;
 pub mod cli;
@@ -30,10 +31,12 @@ mod message;
 pub mod metrics;
 mod outcomes;
 pub mod payload;
+pub mod probe;
 pub mod publish;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it
 mod shard;
 mod tasks;
 mod threads;
+mod vitals;
 mod writer;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::catalog::AlertType;
 use crate::core::outcome::Outcome;
 use crate::filter::FilterCounts;
 
@@ -20,6 +21,12 @@ use crate::filter::FilterCounts;
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
+}
+
+/// A label `type`: what an alert is about.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AlertLabel {
+    r#type: &'static str,
 }
 
 /// All metrics of the process.
@@ -47,6 +54,17 @@ pub struct Metrics {
     pub in_flight: Gauge,
     /// Lockouts that began, of URLs and hosts.
     pub lockouts: Counter,
+    alerts: Family<AlertLabel, Counter>,
+    /// Alerts that found no room in their minute.
+    pub alerts_suppressed: Counter,
+    /// What alerts are made of, come too fast to be heard.
+    pub alerts_unheard: Counter,
+    /// Alerts that could not be kept, published or mailed.
+    pub alerts_untold: Counter,
+    /// Mails about alerts that a server took.
+    pub mails_sent: Counter,
+    /// Mails about alerts that could not be handed in; most are tried again.
+    pub mails_failed: Counter,
     /// Seconds a group commit takes: one write and one sync.
     pub commit_seconds: Histogram,
     /// Records per group commit.
@@ -88,6 +106,12 @@ impl Metrics {
             in_memory: Gauge::default(),
             in_flight: Gauge::default(),
             lockouts: Counter::default(),
+            alerts: Family::default(),
+            alerts_suppressed: Counter::default(),
+            alerts_unheard: Counter::default(),
+            alerts_untold: Counter::default(),
+            mails_sent: Counter::default(),
+            mails_failed: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
             commit_records: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             attempt_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 18)),
@@ -98,6 +122,7 @@ impl Metrics {
             filters,
         };
         metrics.register();
+        metrics.register_alerts();
         Arc::new(metrics)
     }
 
@@ -125,6 +150,25 @@ impl Metrics {
         let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
         r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);
         r.register("filters_failed", "Endpoints a message was kept from: their filter had no answer", failed);
+    }
+
+    fn register_alerts(&mut self) {
+        let r = &mut self.registry;
+        r.register("alerts", "Alerts raised, by type", self.alerts.clone());
+        r.register(
+            "alerts_suppressed",
+            "Alerts beyond alerts.per_minute_max",
+            self.alerts_suppressed.clone(),
+        );
+        r.register("alerts_unheard", "Attempts and changes that alerts missed", self.alerts_unheard.clone());
+        r.register("alerts_untold", "Alerts not kept, published or mailed", self.alerts_untold.clone());
+        r.register("alert_mails_sent", "Mails about alerts", self.mails_sent.clone());
+        r.register("alert_mails_failed", "Mails that could not be handed in", self.mails_failed.clone());
+    }
+
+    /// Counts an alert.
+    pub fn alert(&self, kind: AlertType) {
+        self.alerts.get_or_create(&AlertLabel { r#type: kind.name() }).inc();
     }
 
     /// Counts an attempt.

@@ -10,15 +10,21 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use posthaste_storage::EntryId;
 use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::record::{Attempt, Record};
+use posthaste_storage::record::{Attempt, Carried, Record};
+use serde::de::IgnoredAny;
 use tokio::sync::Notify;
 
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
+use crate::publish::is_json;
+
+/// Bytes of replies at which an answer to a follower is ended early.
+const REPLIES_BYTES_MAX: usize = 8 << 20;
 
 /// Who follows which application, and the log they read.
 pub(crate) struct Outcomes {
@@ -53,6 +59,19 @@ pub(crate) struct StreamedOutcome {
     pub next_attempt_ms: Option<u64>,
     /// Where the delivery stands now.
     pub state: Option<DeliveryState>,
+    /// What the receiver answered, if it answered and its endpoint wants that told.
+    pub reply: Option<Reply>,
+}
+
+/// What a receiver answered, with what a platform needs in order to act on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// The producer's own id of the message.
+    pub event_id: Option<Box<str>>,
+    /// As far as it was kept.
+    pub body: Bytes,
+    /// Whether the body is JSON, where the receiver says that it is.
+    pub json: Option<bool>,
 }
 
 /// A promise to be told of news of one application. Dropping it ends the following.
@@ -124,25 +143,61 @@ impl Outcomes {
         self.reader.last_id()
     }
 
-    /// Up to `count` outcomes of an application with an id after `after`, oldest first.
+    /// Up to `count` outcomes of an application with an id after `after`, oldest first; fewer where they bring
+    /// many bytes along. `tells` says whether an endpoint wants told what it answers.
     pub(crate) fn read(
         &self,
         application: ApplicationId,
         after: EntryId,
         count: usize,
+        tells: impl Fn(EndpointId) -> bool,
     ) -> Result<Vec<StreamedOutcome>, ReadError> {
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let from = self.reader.seek(after.next())?;
         self.reader.replay_application(application.as_u64(), from, self.reader.end(), |_, record| {
             if let Record::Attempt(attempt) = record
                 && attempt.id > after
             {
-                found.push(StreamedOutcome::from(&attempt));
+                let mut outcome = StreamedOutcome::from(&attempt);
+                if attempt.status > 0 && tells(outcome.endpoint) {
+                    outcome.reply = Some(self.reply(&attempt));
+                    bytes += attempt.response_body.len();
+                }
+                found.push(outcome);
             }
-            if found.len() >= count { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if found.len() >= count || bytes >= REPLIES_BYTES_MAX {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         Ok(found)
     }
+
+    /// The event id is looked up in the message's own record, which costs a read: paid for those alone who want
+    /// replies. A message that is gone from the log has none.
+    fn reply(&self, attempt: &Attempt<'_>) -> Reply {
+        let message = self.reader.record_at(attempt.message_at).ok().flatten();
+        let event_id = message.and_then(|owned| match owned.record() {
+            Record::Message(message) | Record::Carried(Carried { message, .. })
+                if message.id == attempt.message =>
+            {
+                message.event_id.map(Into::into)
+            }
+            _ => None,
+        });
+        let says_json = content_type(attempt.response_headers).is_some_and(is_json);
+        let body = Bytes::copy_from_slice(attempt.response_body);
+        let json = says_json.then(|| serde_json::from_slice::<IgnoredAny>(&body).is_ok());
+        Reply { event_id, body, json }
+    }
+}
+
+/// The media type in headers as an attempt keeps them: `name: value` lines, names in lower case.
+fn content_type(headers: &[u8]) -> Option<&str> {
+    let headers = headers.split(|byte| *byte == b'\n');
+    let value = headers.into_iter().find_map(|line| line.strip_prefix(b"content-type: "))?;
+    std::str::from_utf8(value.trim_ascii_end()).ok()
 }
 
 impl From<&Attempt<'_>> for StreamedOutcome {
@@ -156,6 +211,7 @@ impl From<&Attempt<'_>> for StreamedOutcome {
             duration_us: attempt.duration_us,
             next_attempt_ms: (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms),
             state: DeliveryState::from_code(attempt.state),
+            reply: None,
         }
     }
 }

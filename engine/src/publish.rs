@@ -138,6 +138,20 @@ pub fn admit(
     })
 }
 
+/// Judges an event type and a payload of it, as [`admit`] would.
+///
+/// # Errors
+/// The first thing that is wrong with them.
+pub fn check_example(
+    catalog: &Catalog,
+    limits: &PublishLimits,
+    event_type: &str,
+    payload: &[u8],
+) -> Result<(), PublishError> {
+    check_event_type(catalog, limits, event_type)?;
+    check_payload(limits, None, payload)
+}
+
 /// Where the message goes, and what else is to be known about that.
 fn direct(
     catalog: &Catalog,
@@ -196,7 +210,11 @@ fn check_content_type(content_type: Option<&str>) -> Result<Option<&str>, Publis
     Err(PublishError::ContentTypeInvalid { value: error::shown(content_type) })
 }
 
-fn check_payload(
+/// Judges a payload, as [`admit`] would.
+///
+/// # Errors
+/// If it is too large, or JSON that is none.
+pub fn check_payload(
     limits: &PublishLimits,
     content_type: Option<&str>,
     payload: &[u8],

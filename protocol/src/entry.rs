@@ -14,6 +14,10 @@ use crate::{StreamId, decimal};
 /// What the id of a message begins with wherever it is not a stream id.
 const MESSAGE_PREFIX: &[u8] = b"msg_";
 
+/// What `response_json` says.
+const JSON_VALID: &[u8] = b"valid";
+const JSON_BROKEN: &[u8] = b"broken";
+
 /// One entry of `messages:<application>`, as XRANGE answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageEntry<'a> {
@@ -76,17 +80,19 @@ pub struct OutcomeEntry<'a> {
     pub next_attempt_ms: Option<u64>,
     /// Field `state`: pending, delivered, exhausted or cancelled.
     pub state: &'a str,
-    /// Field `event_id`, if the message had one.
+    /// Field `event_id`, if the message had one and the endpoint asks for responses.
     pub event_id: Option<&'a str>,
     /// Field `response_body`, cut to the server's limit, if the endpoint asks for it.
     pub response_body: Option<&'a [u8]>,
+    /// Field `response_json`, `valid` or `broken`: whether the body is JSON, if the response says that it is.
+    pub response_json: Option<bool>,
 }
 
 impl OutcomeEntry<'_> {
     /// Writes the entry: the id of the attempt, then the fields.
     pub fn encode(&self, id: StreamId, reply: &mut Encoder<'_>) {
-        let optional = usize::from(self.event_id.is_some()) + usize::from(self.response_body.is_some());
-        reply.entry(id, 8 + optional);
+        let optional = [self.event_id.is_some(), self.response_body.is_some(), self.response_json.is_some()];
+        reply.entry(id, 8 + optional.into_iter().filter(|given| *given).count());
         self.encode_message(reply);
         field(reply, "endpoint", self.endpoint.as_bytes());
         number(reply, "attempt", u64::from(self.attempt));
@@ -100,6 +106,9 @@ impl OutcomeEntry<'_> {
         }
         if let Some(body) = self.response_body {
             field(reply, "response_body", body);
+        }
+        if let Some(is_json) = self.response_json {
+            field(reply, "response_json", if is_json { JSON_VALID } else { JSON_BROKEN });
         }
     }
 
@@ -144,6 +153,8 @@ pub struct OutcomeRecord {
     pub event_id: Option<String>,
     /// The beginning of the response's body, if the endpoint asks for it.
     pub response_body: Option<Bytes>,
+    /// Whether that is JSON, if the response says that it is.
+    pub response_json: Option<bool>,
 }
 
 impl OutcomeRecord {
@@ -165,6 +176,7 @@ impl OutcomeRecord {
             state: fields.text("state")?,
             event_id: fields.text("event_id"),
             response_body: fields.bytes("response_body").cloned(),
+            response_json: fields.bytes("response_json").map(|given| &given[..] == JSON_VALID),
         })
     }
 }
@@ -212,12 +224,14 @@ mod tests {
             state: "pending",
             event_id: Some("e1"),
             response_body: Some(b"oops"),
+            response_json: Some(false),
         };
         let bare = OutcomeEntry {
             status: None,
             next_attempt_ms: None,
             event_id: None,
             response_body: None,
+            response_json: None,
             ..entry.clone()
         };
         for entry in [entry, bare] {
@@ -233,6 +247,7 @@ mod tests {
             );
             assert_eq!((record.state.as_str(), record.event_id.as_deref()), (entry.state, entry.event_id));
             assert_eq!(record.response_body.as_deref(), entry.response_body);
+            assert_eq!(record.response_json, entry.response_json);
         }
     }
 

@@ -40,12 +40,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use self::error::{AppendError, CommitError, Damage, LogError, ReadError, UnlinkError};
-pub use self::index::SegmentSummary;
+pub use self::index::{SegmentSummary, Traits};
 pub use self::limits::{
     BATCH_BYTES_MAX, BLOCK_BYTES, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
 };
 pub use self::options::LogOptions;
-pub use self::reader::{LogReader, Replayed};
+pub use self::reader::{LogReader, Replayed, Search, Searched};
 pub use self::recovery::Recovery;
 
 use self::batch::{PendingBatch, Place};
@@ -304,7 +304,8 @@ impl Log {
     fn publish(&mut self, end: Position) {
         let Some(active) = &self.active else { return };
         let at = self.pending.place().at.offset;
-        active.segment.grow(|index| index.add_batch(self.next_batch, at, end.offset, self.pending.notes()));
+        let (notes, marks) = (self.pending.notes(), self.pending.marks());
+        active.segment.grow(|index| index.add_batch(self.next_batch, at, end.offset, notes, marks));
         self.shared.set_end(end);
         self.next_batch += 1;
         self.pending.clear();

@@ -9,7 +9,7 @@
 //! | kind | body |
 //! |---|---|
 //! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras bytes, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
-//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, next attempt ms u64, endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text |
+//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, flags u8 (1 next attempt), [next attempt ms u64], endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text, how it went, see `course` (version 1: the next attempt without flags, 0 for none; no course) |
 //! | 3 parked | message u64, application u64, endpoint u64, attempts u16, due ms u64, message at u64 |
 //! | 4 settled | message u64, application u64, endpoint u64, state u8, at ms u64 |
 //! | 5 change | flags u8 (1 value), key bytes, [value bytes] |
@@ -20,6 +20,7 @@
 //! - What was written reads back equal; bytes left over are an error.
 //! - A kind number is never used for something else.
 
+mod course;
 mod cursor;
 mod decode;
 mod encode;
@@ -28,6 +29,7 @@ mod extras;
 mod lists;
 mod owned;
 
+pub use self::course::Course;
 pub use self::decode::DecodeError;
 pub use self::event::{EventSeen, event_hash};
 pub use self::extras::{Extras, PackedExtras};
@@ -38,7 +40,7 @@ use crate::{EntryId, Position};
 
 /// The version that records are written in. A newer one found on disk is refused, never guessed at.
 ///
-/// Version 2 added what few messages have (`extras`). Version 1 is read as well.
+/// Version 2 added what few messages have (`extras`), and how attempts went (`course`). Version 1 is read as well.
 pub(crate) const RECORD_VERSION: u8 = 2;
 
 /// One fact in the log, borrowed from the bytes it was read from.
@@ -149,6 +151,8 @@ pub struct Attempt<'a> {
     pub response_body: &'a [u8],
     /// What went wrong, in words.
     pub detail: &'a str,
+    /// How it went.
+    pub course: Course,
 }
 
 /// A delivery that waits in the ledger without ever having had an attempt.

@@ -1,5 +1,6 @@
 //! Attempts: what was tried, and what came back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,17 +8,17 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Api;
-use super::backend::{AttemptQuery, MessageStatus, StoredAttempt};
+use super::backend::{AttemptQuery, HistoryPage, MessageStatus, StoredAttempt, StoredMessage};
 use super::error::ApiError;
+use super::explain::{Explanation, explain};
 use super::extract::{Named, TheApplication, TheEndpoint};
 use super::message::message_id;
 use super::paging::{ListOut, Paging};
 use super::query::Query;
+use super::sent::sent_headers;
 use super::time::rfc3339;
-use crate::core::ids::EndpointId;
-
-/// Attempts are made by the schedule; there is no other trigger yet.
-const TRIGGER_SCHEDULED: u8 = 0;
+use crate::core::ids::{AttemptId, EndpointId};
+use crate::delivery::Timing;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -43,10 +44,44 @@ pub(super) struct AttemptOut {
     next_attempt: Option<String>,
     response_headers: String,
     endpoint_version: u32,
+    timing: TimingOut,
+    reused: bool,
+    trigger: &'static str,
+    /// What went wrong, for people; `null` when nothing did.
+    error: Option<Explanation>,
+    /// What was sent; only where single messages or attempts are asked for.
+    request_headers: Option<BTreeMap<String, String>>,
+    /// Why those cannot be told.
+    request_headers_missing: Option<&'static str>,
+}
+
+/// How long the parts of an attempt took, in milliseconds; 0 for parts that did not happen, as the first three over a
+/// connection that was open already.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TimingOut {
+    dns_ms: f64,
+    connect_ms: f64,
+    tls_ms: f64,
+    first_byte_ms: f64,
+    total_ms: f64,
+}
+
+impl From<Timing> for TimingOut {
+    fn from(timing: Timing) -> Self {
+        let ms = |us: u32| f64::from(us) / 1_000.0;
+        Self {
+            dns_ms: ms(timing.dns_us),
+            connect_ms: ms(timing.connect_us),
+            tls_ms: ms(timing.tls_us),
+            first_byte_ms: ms(timing.first_byte_us),
+            total_ms: ms(timing.total_us),
+        }
+    }
 }
 
 impl AttemptOut {
-    fn new(api: &Api, attempt: &StoredAttempt, with_content: bool) -> Self {
+    pub(super) fn new(api: &Api, attempt: &StoredAttempt, with_content: bool) -> Self {
         let endpoint = api.editor.catalog().endpoint_by_id(attempt.endpoint);
         let text =
             |bytes: &[u8]| if with_content { String::from_utf8_lossy(bytes).into() } else { String::new() };
@@ -58,11 +93,11 @@ impl AttemptOut {
             url: endpoint.map(|endpoint| endpoint.url.clone()).unwrap_or_default(),
             response: text(&attempt.response_body),
             response_status_code: attempt.outcome.status().unwrap_or(0),
-            response_duration_ms: u64::from(attempt.duration_us / 1_000),
+            response_duration_ms: u64::from(attempt.timing.total_us / 1_000),
             status: status as u8,
             status_text: status.name(),
             timestamp: rfc3339(attempt.started_ms),
-            trigger_type: TRIGGER_SCHEDULED,
+            trigger_type: attempt.trigger.code(),
             outcome: attempt.outcome.name(),
             detail: attempt.detail.to_string(),
             attempt_number: attempt.number,
@@ -70,7 +105,20 @@ impl AttemptOut {
             next_attempt: attempt.next_attempt_ms.map(rfc3339),
             response_headers: text(&attempt.response_headers),
             endpoint_version: attempt.endpoint_revision,
+            timing: attempt.timing.into(),
+            reused: attempt.reused,
+            trigger: attempt.trigger.name(),
+            error: explain(attempt),
+            request_headers: None,
+            request_headers_missing: Some("they are shown where attempts of one message are asked for"),
         }
+    }
+
+    /// With the headers of its request, as far as they can be told.
+    fn with_request(self, api: &Api, attempt: &StoredAttempt, message: Option<&StoredMessage>) -> Self {
+        let endpoint = api.editor.catalog().endpoint_by_id(attempt.endpoint);
+        let sent = sent_headers(attempt, endpoint.as_deref(), message);
+        Self { request_headers_missing: sent.as_ref().err().copied(), request_headers: sent.ok(), ..self }
     }
 }
 
@@ -83,7 +131,8 @@ pub(super) async fn read(
     let id = named.text("attempt_id").parse().map_err(|_| ApiError::not_found("attempt"))?;
     let attempt = api.history.attempt(application.id, message, id).await?;
     let attempt = attempt.ok_or_else(|| ApiError::not_found("attempt"))?;
-    Ok(Json(AttemptOut::new(&api, &attempt, true)))
+    let message = api.history.message(application.id, message).await?;
+    Ok(Json(AttemptOut::new(&api, &attempt, true).with_request(&api, &attempt, message.as_ref())))
 }
 
 pub(super) async fn list_by_message(
@@ -99,7 +148,15 @@ pub(super) async fn list_by_message(
     });
     let asked = Asked::read(&query, endpoint.transpose()?)?;
     let page = api.history.attempts_by_message(application.id, message, asked.wanted.clone()).await?;
-    Ok(Json(asked.answer(&api, &page.items, page.done)))
+    let message = match asked.wanted.with_content {
+        true => api.history.message(application.id, message).await?,
+        false => None,
+    };
+    let shown = |attempt: &StoredAttempt| {
+        let shown = AttemptOut::new(&api, attempt, asked.wanted.with_content);
+        if asked.wanted.with_content { shown.with_request(&api, attempt, message.as_ref()) } else { shown }
+    };
+    Ok(Json(asked.answer(&page, shown)))
 }
 
 pub(super) async fn list_by_endpoint(
@@ -110,14 +167,14 @@ pub(super) async fn list_by_endpoint(
     let asked = Asked::read(&query, None)?;
     let page =
         api.history.attempts_by_endpoint(endpoint.application, endpoint.id, asked.wanted.clone()).await?;
-    Ok(Json(asked.answer(&api, &page.items, page.done)))
+    let shown = |attempt: &StoredAttempt| AttemptOut::new(&api, attempt, asked.wanted.with_content);
+    Ok(Json(asked.answer(&page, shown)))
 }
 
 /// What a list of attempts is asked for with.
 struct Asked<'q> {
     paging: Paging<'q>,
     wanted: AttemptQuery,
-    with_content: bool,
 }
 
 impl<'q> Asked<'q> {
@@ -133,23 +190,29 @@ impl<'q> Asked<'q> {
             channel: query.identifier("channel")?.map(Into::into),
             before_ms: query.time_ms("before")?,
             after_ms: query.time_ms("after")?,
+            with_content: query.flag("with_content", true)?,
         };
-        Ok(Self { paging, wanted, with_content: query.flag("with_content", true)? })
+        Ok(Self { paging, wanted })
     }
 
-    fn answer(&self, api: &Api, attempts: &[StoredAttempt], done: bool) -> ListOut<AttemptOut> {
-        let data = attempts.iter().map(|attempt| AttemptOut::new(api, attempt, self.with_content)).collect();
-        self.paging.list(data, done, |attempt| attempt.id.clone())
+    fn answer(
+        &self,
+        page: &HistoryPage<StoredAttempt>,
+        shown: impl Fn(&StoredAttempt) -> AttemptOut,
+    ) -> ListOut<AttemptOut> {
+        let data = page.items.iter().map(shown).collect();
+        let resume = page.resume.map(|id| AttemptId(id).to_string());
+        self.paging.history(data, page.done, resume, |attempt| attempt.id.clone())
     }
 }
 
-fn status(query: &Query) -> Result<Option<MessageStatus>, ApiError> {
+pub(super) fn status(query: &Query) -> Result<Option<MessageStatus>, ApiError> {
     let Some(code) = query.number("status")? else { return Ok(None) };
     let status = MessageStatus::from_code(code);
     status.map(Some).ok_or_else(|| ApiError::query("status", format!("status is {code}; it must be 0 to 3")))
 }
 
-fn status_code_class(query: &Query) -> Result<Option<u16>, ApiError> {
+pub(super) fn status_code_class(query: &Query) -> Result<Option<u16>, ApiError> {
     match query.number("status_code_class")? {
         None => Ok(None),
         Some(class @ (0 | 100 | 200 | 300 | 400 | 500)) => Ok(Some(class as u16)),

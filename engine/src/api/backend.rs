@@ -2,16 +2,21 @@
 //!
 //! Object-safe, so that the log stands behind it in the server and a few vectors do in tests.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use posthaste_storage::EntryId;
 
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Endpoint, NewTask, Start, Task};
-use crate::core::delivery::DeliveryState;
+use crate::core::delivery::{DeliveryState, Trigger};
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
 use crate::core::tick::Tick;
+use crate::delivery::Timing;
 use crate::publish::{Admitted, PublishError};
+use crate::vitals::EndpointVitals;
 
 /// Takes messages.
 pub trait Messages: Send + Sync {
@@ -69,6 +74,9 @@ pub enum AgainError {
 pub trait Health: Send + Sync {
     /// How this one is doing, if anything is known.
     fn endpoint(&self, endpoint: &Endpoint) -> Option<EndpointHealth>;
+
+    /// How it did lately, if any attempt was made since the process began.
+    fn vitals(&self, endpoint: EndpointId) -> Option<EndpointVitals>;
 }
 
 /// How an endpoint is doing.
@@ -140,6 +148,37 @@ pub trait History: Send + Sync {
         query: AttemptQuery,
     ) -> HistoryResult<'_, HistoryPage<StoredAttempt>>;
 
+    /// The messages that go to an endpoint, and where their deliveries stand.
+    fn messages_to_endpoint(
+        &self,
+        application: ApplicationId,
+        endpoint: EndpointId,
+        status: Option<MessageStatus>,
+        query: MessageQuery,
+    ) -> HistoryResult<'_, HistoryPage<(StoredMessage, StoredDelivery)>>;
+
+    /// The deliveries of an application, the one that something happened to last first.
+    fn query_deliveries(
+        &self,
+        application: ApplicationId,
+        query: DeliveryQuery,
+    ) -> HistoryResult<'_, DeliveryPage>;
+
+    /// How many deliveries to an endpoint stand how, of those to which something happened last in this time.
+    fn count_deliveries(
+        &self,
+        application: ApplicationId,
+        endpoint: EndpointId,
+        since_ms: u64,
+        until_ms: u64,
+    ) -> HistoryResult<'_, DeliveryCounts>;
+
+    /// Where an export of what came after and before these times begins and ends.
+    fn export_place(&self, after_ms: Option<u64>, before_ms: Option<u64>) -> HistoryResult<'_, ExportPlace>;
+
+    /// Messages and attempts of an application from there on, oldest first.
+    fn export_part(&self, application: ApplicationId, place: ExportPlace) -> HistoryResult<'_, ExportPart>;
+
     /// Where the deliveries of a message stand, in the order of endpoint ids.
     fn deliveries(
         &self,
@@ -155,6 +194,171 @@ pub struct HistoryPage<T> {
     pub items: Vec<T>,
     /// Whether there is nothing more in the direction in which the page was sought.
     pub done: bool,
+    /// Where the next page begins, if not behind the last item: so much was read for this page that the rest was
+    /// left for another.
+    pub resume: Option<EntryId>,
+}
+
+impl<T> HistoryPage<T> {
+    /// A page that ends with its last item, or with the list.
+    pub fn new(items: Vec<T>, done: bool) -> Self {
+        Self { items, done, resume: None }
+    }
+}
+
+/// What is left of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportPlace {
+    /// Where it goes on.
+    pub from: u64,
+    /// Where it ends.
+    pub to: u64,
+}
+
+/// A part of an export: about a megabyte.
+#[derive(Debug)]
+pub struct ExportPart {
+    /// What is exported.
+    pub items: Vec<Exported>,
+    /// What is left; `None` when this was the last part.
+    pub next: Option<ExportPlace>,
+}
+
+/// One thing that is exported.
+#[derive(Debug)]
+pub enum Exported {
+    /// A message.
+    Message(StoredMessage),
+    /// An attempt.
+    Attempt(StoredAttempt),
+}
+
+/// Which deliveries are wanted. Every condition must hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DeliveryQuery {
+    /// The most items; 0 to 250.
+    pub limit: usize,
+    /// Where an earlier page ended.
+    pub cursor: Option<DeliveryCursor>,
+    /// Of this message.
+    pub message: Option<MessageId>,
+    /// To this endpoint.
+    pub endpoint: Option<EndpointId>,
+    /// Of messages with one of these event types; all if there are none.
+    pub event_types: Vec<String>,
+    /// Of messages on this channel.
+    pub channel: Option<String>,
+    /// That stand so; all if there are none.
+    pub states: Vec<DeliveryState>,
+    /// Whose last attempt was answered with this status.
+    pub status_code: Option<u16>,
+    /// Whose last attempt was answered with a status of this class; 0: with none.
+    pub status_code_class: Option<u16>,
+    /// To which something happened last before, unix milliseconds.
+    pub before_ms: Option<u64>,
+    /// To which something happened last after, unix milliseconds.
+    pub after_ms: Option<u64>,
+}
+
+/// A page of deliveries.
+#[derive(Debug, Default)]
+pub struct DeliveryPage {
+    /// At most as many as were asked for.
+    pub items: Vec<ListedDelivery>,
+    /// Where the next page begins; `None` when there is none.
+    pub next: Option<DeliveryCursor>,
+}
+
+/// Where a page of deliveries ended. All pages show the deliveries as they stood when the first was made, so that
+/// each is in the list once, whatever happens meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryCursor {
+    /// Where the log ended then.
+    pub as_of: u64,
+    /// Before this position, every delivery has a record of its own.
+    pub fresh_from: u64,
+    /// What lies at or after this position has been looked at.
+    pub at: u64,
+    /// Of the record just before it, the deliveries to endpoints up to this one have been looked at; 0: all.
+    pub endpoint: u64,
+}
+
+impl fmt::Display for DeliveryCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dlv_{:x}_{:x}_{:x}_{:x}", self.as_of, self.fresh_from, self.at, self.endpoint)
+    }
+}
+
+impl FromStr for DeliveryCursor {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let mut numbers = text.strip_prefix("dlv_").ok_or(())?.split('_').map(|part| {
+            // A sign would be read as well.
+            let is_hex = !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+            if is_hex { u64::from_str_radix(part, 16).map_err(drop) } else { Err(()) }
+        });
+        let mut next = || numbers.next().ok_or(())?;
+        let cursor = Self { as_of: next()?, fresh_from: next()?, at: next()?, endpoint: next()? };
+        if numbers.next().is_none() { Ok(cursor) } else { Err(()) }
+    }
+}
+
+/// A delivery as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedDelivery {
+    /// What is delivered.
+    pub message: MessageId,
+    /// The producer's own id.
+    pub event_id: Option<Box<str>>,
+    /// Dotted name; `None` when the message's record is gone.
+    pub event_type: Option<Box<str>>,
+    /// Where it stands.
+    pub delivery: StoredDelivery,
+    /// Its last attempt.
+    pub last: Option<LastAttempt>,
+}
+
+/// The last attempt of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LastAttempt {
+    /// Its id.
+    pub id: AttemptId,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// When it began, unix milliseconds.
+    pub started_ms: u64,
+}
+
+/// How many deliveries to an endpoint stand how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DeliveryCounts {
+    /// Arrived.
+    pub success: u64,
+    /// Waiting for their next attempt.
+    pub pending: u64,
+    /// Their turn has come: queued, or on their way.
+    pub sending: u64,
+    /// Given up.
+    pub fail: u64,
+    /// Taken back.
+    pub cancelled: u64,
+    /// If there was too much to read: what happened before this time is not counted, unix milliseconds.
+    pub counted_since_ms: Option<u64>,
+}
+
+impl DeliveryCounts {
+    /// Counts one more.
+    pub fn add(&mut self, delivery: &StoredDelivery, now_ms: u64) {
+        let counter = match (delivery.state, delivery.status(now_ms)) {
+            (DeliveryState::Cancelled, _) => &mut self.cancelled,
+            (_, MessageStatus::Success) => &mut self.success,
+            (_, MessageStatus::Pending) => &mut self.pending,
+            (_, MessageStatus::Sending) => &mut self.sending,
+            (_, MessageStatus::Fail) => &mut self.fail,
+        };
+        *counter += 1;
+    }
 }
 
 /// Which messages are wanted. Every condition must hold.
@@ -172,6 +376,8 @@ pub struct MessageQuery {
     pub before_ms: Option<u64>,
     /// Accepted after, unix milliseconds.
     pub after_ms: Option<u64>,
+    /// Whether payloads are wanted; without, they are left empty.
+    pub with_content: bool,
 }
 
 /// Which attempts are wanted. Every condition must hold.
@@ -195,6 +401,8 @@ pub struct AttemptQuery {
     pub before_ms: Option<u64>,
     /// Begun after, unix milliseconds.
     pub after_ms: Option<u64>,
+    /// Whether responses are wanted; without, they are left empty.
+    pub with_content: bool,
 }
 
 /// A message as it was stored.
@@ -233,8 +441,6 @@ pub struct StoredAttempt {
     pub number: u16,
     /// When it began, unix milliseconds.
     pub started_ms: u64,
-    /// How long it took, microseconds.
-    pub duration_us: u32,
     /// How it ended.
     pub outcome: Outcome,
     /// Where the delivery stood afterwards.
@@ -249,6 +455,16 @@ pub struct StoredAttempt {
     pub detail: Box<str>,
     /// The revision of the endpoint that it was made with.
     pub endpoint_revision: u32,
+    /// Whether it went to a URL that the message had brought along.
+    pub elsewhere: bool,
+    /// How long its parts took; all but the total are zero for attempts that an older version recorded.
+    pub timing: Timing,
+    /// Whether it went over a connection that had been used before.
+    pub reused: bool,
+    /// The unix second its request was signed for, as far as that is known.
+    pub signed_secs: Option<u64>,
+    /// What set it off.
+    pub trigger: Trigger,
 }
 
 impl StoredAttempt {
@@ -274,6 +490,21 @@ pub struct StoredDelivery {
     pub attempts: u16,
     /// When the next one is due, unix milliseconds.
     pub next_attempt_ms: Option<u64>,
+}
+
+impl StoredDelivery {
+    /// What it comes to at this time. A delivery that is pending is on its way from when its time has come.
+    pub fn status(&self, now_ms: u64) -> MessageStatus {
+        match self.state {
+            DeliveryState::Pending if self.next_attempt_ms.is_none_or(|due| due <= now_ms) => {
+                MessageStatus::Sending
+            }
+            DeliveryState::Pending => MessageStatus::Pending,
+            DeliveryState::Delivered => MessageStatus::Success,
+            // A cancelled delivery did not arrive, and will not; its state says the rest.
+            DeliveryState::Exhausted | DeliveryState::Cancelled => MessageStatus::Fail,
+        }
+    }
 }
 
 /// How the API sums up where something stands. The numbers are those on the wire.
@@ -305,17 +536,6 @@ impl MessageStatus {
             Self::Pending => "pending",
             Self::Fail => "fail",
             Self::Sending => "sending",
-        }
-    }
-}
-
-impl From<DeliveryState> for MessageStatus {
-    /// A cancelled delivery did not arrive, and will not; the field `state` says the rest.
-    fn from(state: DeliveryState) -> Self {
-        match state {
-            DeliveryState::Pending => Self::Pending,
-            DeliveryState::Delivered => Self::Success,
-            DeliveryState::Exhausted | DeliveryState::Cancelled => Self::Fail,
         }
     }
 }

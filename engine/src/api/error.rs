@@ -2,12 +2,14 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::backend::{AgainError, HistoryError};
 use crate::catalog::{CatalogError, CommitError, FieldError};
 use crate::config::Scope;
+use crate::probe::ProbeError;
 use crate::publish::PublishError;
 
 /// An error with its status and body.
@@ -15,6 +17,8 @@ use crate::publish::PublishError;
 pub(super) enum ApiError {
     /// `{"code", "detail"}`
     Plain { status: StatusCode, code: &'static str, detail: String },
+    /// 429: for now. A client that waits so long may ask again.
+    Busy { detail: String, seconds: u32 },
     /// 422: a field that says something it may not.
     Invalid { location: Vec<String>, message: String, kind: &'static str },
 }
@@ -151,6 +155,11 @@ impl IntoResponse for ApiError {
             Self::Plain { status, code, detail } => {
                 (status, Json(json!({ "code": code, "detail": detail }))).into_response()
             }
+            Self::Busy { detail, seconds } => {
+                let body = json!({ "code": "too_many_requests", "detail": detail });
+                let headers = [(RETRY_AFTER, seconds.to_string())];
+                (StatusCode::TOO_MANY_REQUESTS, headers, Json(body)).into_response()
+            }
             Self::Invalid { location, message, kind } => {
                 let item = json!({ "loc": location, "msg": message, "type": kind });
                 (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({ "detail": [item] }))).into_response()
@@ -205,6 +214,18 @@ impl From<AgainError> for ApiError {
         match error {
             AgainError::History(error) => error.into(),
             AgainError::Commit(error) => error.into(),
+        }
+    }
+}
+
+impl From<ProbeError> for ApiError {
+    fn from(error: ProbeError) -> Self {
+        let detail = error.to_string();
+        match error {
+            ProbeError::Busy { .. } => Self::Busy { detail, seconds: 1 },
+            ProbeError::ShuttingDown => {
+                Self::Plain { status: StatusCode::SERVICE_UNAVAILABLE, code: "shutting_down", detail }
+            }
         }
     }
 }

@@ -137,7 +137,7 @@ fn draft(fields: &Fields<'_>) -> Result<EventTypeDraft, ApiError> {
     })
 }
 
-/// An object of whatever: the schemas are kept, not understood.
+/// An object of whatever, kept as it was given; the catalog checks that they are schemas.
 fn schemas(fields: &Fields<'_>) -> Result<Option<Option<Box<RawValue>>>, ApiError> {
     fields.nullable::<BTreeMap<String, IgnoredAny>>("schemas")?;
     fields.nullable("schemas")

@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 use super::Api;
 use super::access::Caller;
 use super::application::create_if_described;
-use super::backend::{Again, MessageQuery, MessageStatus, StoredDelivery, StoredMessage};
+use super::backend::{Again, MessageQuery, StoredDelivery, StoredMessage};
 use super::endpoint_fields::EndpointOut;
 use super::error::ApiError;
 use super::extract::{Body, Named, TheApplication, TheEndpoint};
@@ -31,7 +31,7 @@ use crate::publish::{Admitted, NewMessage, NewUrl, admit, is_json};
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct MessageOut {
-    id: String,
+    pub(super) id: String,
     event_type: String,
     event_id: Option<String>,
     channels: Option<Vec<String>>,
@@ -178,19 +178,26 @@ pub(super) async fn list(
     TheApplication(application): TheApplication,
     query: Query,
 ) -> Result<Json<ListOut<MessageOut>>, ApiError> {
-    let with_content = query.flag("with_content", true)?;
     let paging = Paging::read(&query)?;
-    let wanted = MessageQuery {
+    let wanted = message_query(&query, &paging)?;
+    let with_content = wanted.with_content;
+    let page = api.history.messages(application.id, wanted).await?;
+    let data = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
+    let resume = page.resume.map(|id| MessageId(id).to_string());
+    Ok(Json(paging.history(data, page.done, resume, |message| message.id.clone())))
+}
+
+/// What a list of messages is asked for with.
+pub(super) fn message_query(query: &Query, paging: &Paging<'_>) -> Result<MessageQuery, ApiError> {
+    Ok(MessageQuery {
         limit: paging.limit,
         start: paging.start()?,
         event_types: query.identifiers("event_types")?,
         channel: query.identifier("channel")?.map(Into::into),
         before_ms: query.time_ms("before")?,
         after_ms: query.time_ms("after")?,
-    };
-    let page = api.history.messages(application.id, wanted).await?;
-    let data = page.items.iter().map(|message| MessageOut::new(message, with_content)).collect();
-    Ok(Json(paging.list(data, page.done, |message| message.id.clone())))
+        with_content: query.flag("with_content", true)?,
+    })
 }
 
 pub(super) async fn read(
@@ -216,6 +223,8 @@ pub(super) async fn cancel(
     if api.history.message(application.id, id).await?.is_none() {
         return Err(ApiError::not_found("message"));
     }
+    // First: nothing is done that is not recorded.
+    api.editor.record_deed("message.cancel", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.cancel(application.id, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -231,6 +240,7 @@ pub(super) async fn resend(
     if endpoint.is_disabled() {
         return Err(ApiError::conflict("The endpoint is disabled; enable it first"));
     }
+    api.editor.record_deed("message.resend", message.to_string(), Some(application.id.to_string())).await?;
     let again = Again { application: application.id, message, endpoint: endpoint.id };
     match api.messages.deliver_again(vec![again]).await? {
         0 => Err(ApiError::not_found("message")),
@@ -286,7 +296,7 @@ pub(super) async fn deliveries(
 
 fn delivery_out(api: &Api, delivery: &StoredDelivery) -> Option<DeliveryOut> {
     let endpoint = api.editor.catalog().endpoint_by_id(delivery.endpoint)?;
-    let status = MessageStatus::from(delivery.state);
+    let status = delivery.status(unix_ms());
     Some(DeliveryOut {
         endpoint: EndpointOut::new(api, &endpoint),
         status: status as u8,

@@ -16,19 +16,28 @@
 //! - A body that is said to be something else than JSON is refused before it is looked at.
 //! - Without a valid token that has the scope nothing is read or changed, if there are tokens at all.
 //!
-//! Not there yet: statistics, send-example.
+//! Not there yet: erasing what a message or an attempt carried.
 
 mod access;
+mod alert;
 mod application;
 mod attempt;
+mod audit;
 mod backend;
 mod batch;
+mod delivery;
 mod endpoint;
 mod endpoint_fields;
 mod endpoint_headers;
+mod endpoint_messages;
 mod endpoint_secret;
+mod endpoint_stats;
+mod endpoint_test;
 mod error;
 mod event_type;
+mod example;
+mod explain;
+mod export;
 mod extract;
 mod fields;
 mod filter_test;
@@ -42,6 +51,8 @@ mod portal_access;
 mod query;
 mod route;
 mod routes;
+mod sent;
+mod source_addresses;
 mod task;
 mod time;
 
@@ -56,15 +67,17 @@ use axum::Router;
 
 pub use access::{Access, Actor, Keys, Portal, PortalError};
 pub use backend::{
-    Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
-    HistoryResult, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
-    Tasks,
+    Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
+    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryError, HistoryPage,
+    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
 pub use idempotency::Answers;
 
 use crate::catalog::Editor;
 use crate::clock::Clock;
+use crate::probe::Probes;
 use crate::publish::PublishLimits;
 use openapi::Document;
 use route::BodyLimits;
@@ -86,6 +99,8 @@ pub struct Api {
     pub history: Arc<dyn History>,
     /// Knows how endpoints are doing; without it, nothing is said about that.
     pub health: Option<Arc<dyn Health>>,
+    /// Makes single attempts for people who set endpoints up.
+    pub probes: Arc<dyn Probes>,
     /// What the configuration says about messages.
     pub limits: PublishLimits,
     /// Who may use the API.
@@ -96,6 +111,8 @@ pub struct Api {
     pub public_url: String,
     /// What time it is.
     pub clock: Clock,
+    /// Networks that requests to receivers come from.
+    pub source_addresses: Vec<String>,
 }
 
 impl fmt::Debug for Api {

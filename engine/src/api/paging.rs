@@ -26,6 +26,14 @@ pub(super) struct ListOut<T> {
     done: bool,
 }
 
+impl<T> ListOut<T> {
+    /// The same page of other items.
+    pub(super) fn map<U>(self, show: impl FnMut(T) -> U) -> ListOut<U> {
+        let Self { data, iterator, prev_iterator, done } = self;
+        ListOut { data: data.into_iter().map(show).collect(), iterator, prev_iterator, done }
+    }
+}
+
 /// Which page is wanted.
 #[derive(Debug)]
 pub(super) struct Paging<'q> {
@@ -88,6 +96,41 @@ impl<'q> Paging<'q> {
             Start::First => items,
         };
         Ok((&page[..page.len().min(self.limit)], page.len() <= self.limit))
+    }
+
+    /// A page of history as it goes out. `resume` is where the next one begins if not behind the last item.
+    pub(super) fn history<T>(
+        &self,
+        data: Vec<T>,
+        done: bool,
+        resume: Option<String>,
+        name: impl Fn(&T) -> String,
+    ) -> ListOut<T> {
+        let mut page = self.list(data, done, name);
+        match resume {
+            Some(resume) if self.iterator.is_some_and(|iterator| iterator.starts_with('-')) => {
+                page.prev_iterator = Some(format!("-{resume}"));
+            }
+            Some(resume) => page.iterator = resume,
+            None => {}
+        }
+        page
+    }
+
+    /// The iterator of a list that only goes forward.
+    pub(super) fn cursor<K: FromStr>(&self) -> Result<Option<K>, ApiError> {
+        match self.start()? {
+            Start::First => Ok(None),
+            Start::After(cursor) => Ok(Some(cursor)),
+            Start::Before(_) => Err(ApiError::query("iterator", "this list only goes forward")),
+        }
+    }
+
+    /// A page of a list that only goes forward, and where the next one begins.
+    pub(super) fn forward_only<T>(&self, data: Vec<T>, next: Option<String>) -> ListOut<T> {
+        let done = next.is_none();
+        let iterator = next.or_else(|| self.iterator.map(Into::into)).unwrap_or_default();
+        ListOut { data, iterator, prev_iterator: None, done }
     }
 
     /// The page as it goes out; `name` is what iterators say of an item.

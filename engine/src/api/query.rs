@@ -64,12 +64,17 @@ impl Query {
         self.text(name).map(parse).transpose()
     }
 
+    /// A list: the parameter several times, or once with commas.
+    pub(super) fn list(&self, name: &str) -> Vec<String> {
+        let values = self.0.iter().filter(|(key, _)| key == name).flat_map(|(_, value)| value.split(','));
+        values.filter(|value| !value.is_empty()).map(Into::into).collect()
+    }
+
     /// A list of such names: the parameter several times, or once with commas.
     pub(super) fn identifiers(&self, name: &str) -> Result<Vec<String>, ApiError> {
-        let values = self.0.iter().filter(|(key, _)| key == name).flat_map(|(_, value)| value.split(','));
-        let checked = values.filter(|value| !value.is_empty()).map(|value| match is_identifier(value) {
-            true => Ok(value.to_owned()),
-            false => Err(unreadable(name, value, IDENTIFIER_WORDS)),
+        let checked = self.list(name).into_iter().map(|value| match is_identifier(&value) {
+            true => Ok(value),
+            false => Err(unreadable(name, &value, IDENTIFIER_WORDS)),
         });
         checked.collect()
     }

@@ -8,12 +8,12 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::http::Method;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{self, Gate};
 use super::openapi::Operation;
-use super::{Api, idempotency};
+use super::{Api, audit, idempotency};
 use crate::config::Scope;
 
 /// What all paths begin with.
@@ -93,7 +93,8 @@ impl Route {
         limits: BodyLimits,
     ) -> Router<Arc<Api>> {
         let is_repeatable = self.is_repeatable();
-        let mut handler = self.handler;
+        // Innermost, since a repeatable request is carried out in a task of its own.
+        let mut handler = self.handler.route_layer(from_fn(audit::act));
         if is_repeatable {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(api), idempotency::check));
         }

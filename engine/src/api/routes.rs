@@ -5,7 +5,10 @@ mod attempt;
 mod authentication;
 mod endpoint;
 mod event_type;
+mod history;
 mod message;
+mod operator;
+mod probe;
 mod server;
 mod task;
 
@@ -19,7 +22,10 @@ pub(super) fn all() -> Vec<Route> {
         authentication::routes(),
         endpoint::routes(),
         event_type::routes(),
+        history::routes(),
         message::routes(),
+        operator::routes(),
+        probe::routes(),
         server::routes(),
         task::routes(),
     ]

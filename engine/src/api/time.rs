@@ -2,11 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Unix milliseconds as text in UTC; what is beyond the year 9999 becomes its end.
-pub(super) fn rfc3339(unix_ms: u64) -> String {
-    let ms = i64::try_from(unix_ms).unwrap_or(i64::MAX);
-    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX).to_string()
-}
+pub(super) use crate::clock::rfc3339;
 
 /// Unix milliseconds of a text; times before 1970 become its start.
 pub(super) fn parse_rfc3339(text: &str) -> Option<u64> {

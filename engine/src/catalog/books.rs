@@ -6,15 +6,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::editor::NOTES_MAX;
 use super::page::{Page, Start, Window, page};
-use super::{Application, Endpoint, EventType, Task};
-use crate::core::ids::{ApplicationId, EndpointId, TaskId};
+use super::{Alert, Application, AuditEntry, Endpoint, EventType, FailingSince, Task};
+use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
 
 /// An endpoint's place: its application's endpoints lie together.
 type Place = (ApplicationId, EndpointId);
 
 const FIRST: EndpointId = EndpointId::from_u64(0);
 const LAST: EndpointId = EndpointId::from_u64(u64::MAX);
+
+/// Audit entries that go with one change: it should stay small. Each change brings one or a few, so this keeps up.
+const AUDIT_REMOVED_MAX: usize = 100;
+/// Alerts that go with one change, likewise. A change brings fewer.
+const ALERTS_REMOVED_MAX: usize = 2 * NOTES_MAX;
 
 /// See the head of this file.
 #[derive(Debug, Default)]
@@ -26,6 +32,9 @@ pub(super) struct Books {
     endpoint_uids: HashMap<(ApplicationId, String), EndpointId>,
     event_types: BTreeMap<String, Arc<EventType>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
+    alerts: BTreeMap<AlertId, Arc<Alert>>,
+    failing: BTreeMap<EndpointId, FailingSince>,
+    audit: BTreeMap<u64, Arc<AuditEntry>>,
 }
 
 impl Books {
@@ -175,5 +184,79 @@ impl Books {
 
     pub(super) fn remove_event_type(&mut self, name: &str) {
         self.event_types.remove(name);
+    }
+
+    pub(super) fn alert(&self, id: AlertId) -> Option<Arc<Alert>> {
+        self.alerts.get(&id).cloned()
+    }
+
+    pub(super) fn alerts_page(
+        &self,
+        window: &Window<AlertId>,
+        wanted: impl Fn(&Alert) -> bool,
+    ) -> Page<Alert> {
+        page(&self.alerts, (Bound::Unbounded, Bound::Unbounded), window, wanted)
+    }
+
+    pub(super) fn alerts_all(&self) -> Vec<Arc<Alert>> {
+        self.alerts.values().cloned().collect()
+    }
+
+    /// The oldest alerts that are too many once there are `more`.
+    pub(super) fn alerts_beyond(&self, max: usize, more: usize) -> Vec<AlertId> {
+        let surplus = (self.alerts.len() + more).saturating_sub(max);
+        self.alerts.keys().take(surplus.min(ALERTS_REMOVED_MAX)).copied().collect()
+    }
+
+    pub(super) fn put_alert(&mut self, alert: Arc<Alert>) {
+        self.alerts.insert(alert.id, alert);
+    }
+
+    pub(super) fn remove_alert(&mut self, id: AlertId) {
+        self.alerts.remove(&id);
+    }
+
+    pub(super) fn failing_all(&self) -> Vec<FailingSince> {
+        self.failing.values().copied().collect()
+    }
+
+    pub(super) fn put_failing(&mut self, failing: FailingSince) {
+        self.failing.insert(failing.endpoint, failing);
+    }
+
+    pub(super) fn remove_failing(&mut self, id: EndpointId) {
+        self.failing.remove(&id);
+    }
+
+    pub(super) fn audit_page(
+        &self,
+        window: &Window<u64>,
+        wanted: impl Fn(&AuditEntry) -> bool,
+    ) -> Page<AuditEntry> {
+        page(&self.audit, (Bound::Unbounded, Bound::Unbounded), window, wanted)
+    }
+
+    pub(super) fn audit_all(&self) -> Vec<Arc<AuditEntry>> {
+        self.audit.values().cloned().collect()
+    }
+
+    pub(super) fn audit_last(&self) -> Option<Arc<AuditEntry>> {
+        self.audit.last_key_value().map(|(_, entry)| Arc::clone(entry))
+    }
+
+    /// The oldest entries that are too many once there are `more`, or from before `oldest_ms`.
+    pub(super) fn audit_beyond(&self, max: usize, more: usize, oldest_ms: u64) -> Vec<u64> {
+        let surplus = (self.audit.len() + more).saturating_sub(max);
+        let entries = self.audit.iter().enumerate();
+        let too_old = entries.take_while(|(n, (_, entry))| *n < surplus || entry.at_ms() < oldest_ms);
+        too_old.take(AUDIT_REMOVED_MAX).map(|(_, (number, _))| *number).collect()
+    }
+
+    pub(super) fn put_audit(&mut self, entry: Arc<AuditEntry>) {
+        self.audit.insert(entry.number(), entry);
+    }
+
+    pub(super) fn remove_audit(&mut self, number: u64) {
+        self.audit.remove(&number);
     }
 }

@@ -8,7 +8,7 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// One entry, written or removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
-    /// `app/<id>`, `ep/<id>` or `et/<name>`.
+    /// `app/<id>`, `ep/<id>`, `et/<name>`, and so on.
     pub key: Vec<u8>,
     /// What is stored under it from now on; `None` removes it.
     pub value: Option<Vec<u8>>,

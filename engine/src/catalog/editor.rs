@@ -6,16 +6,20 @@
 //! what follows run in a task of their own: a caller who goes away (a client that hangs up) cannot leave a
 //! change in the log that is not in the catalog.
 //!
-//! Here: what is common. What is checked for each kind of thing: `applications`, `endpoints`, `event_types`.
+//! Here: what is common. What is checked for each kind of thing: `applications`, `endpoints`, `event_types`. What is
+//! recorded of each change: `deeds`. What the engine itself notes: `notes`.
 
 mod applications;
+mod deeds;
 mod endpoints;
 mod event_types;
+mod notes;
 mod tasks;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use notes::{KeptLimits, NOTES_MAX, Note};
 use tokio::sync::OwnedMutexGuard;
 
 use super::change::{ChangeLog, CommitError};
@@ -29,6 +33,7 @@ pub struct Editor {
     catalog: Arc<Catalog>,
     log: Arc<dyn ChangeLog>,
     rules: Arc<EndpointRules>,
+    kept: KeptLimits,
     one_at_a_time: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -46,9 +51,14 @@ type Turn = OwnedMutexGuard<()>;
 
 impl Editor {
     /// An editor of `catalog` whose changes become durable in `log`.
-    pub fn new(catalog: Arc<Catalog>, log: Arc<dyn ChangeLog>, rules: EndpointRules) -> Self {
+    pub fn new(
+        catalog: Arc<Catalog>,
+        log: Arc<dyn ChangeLog>,
+        rules: EndpointRules,
+        kept: KeptLimits,
+    ) -> Self {
         let one_at_a_time = Arc::default();
-        Self { catalog, log, rules: Arc::new(rules), one_at_a_time }
+        Self { catalog, log, rules: Arc::new(rules), kept, one_at_a_time }
     }
 
     /// The catalog that it edits.
@@ -68,7 +78,15 @@ impl Editor {
         self.commit(turn, keys.map(Key::removal).collect()).await
     }
 
-    async fn commit(&self, turn: Turn, changes: Vec<Change>) -> Result<(), CatalogError> {
+    /// Makes changes of what is configured, and records who made them.
+    async fn commit(&self, turn: Turn, mut changes: Vec<Change>) -> Result<(), CatalogError> {
+        let deeds = self.deeds(&changes);
+        changes.extend(self.recorded(deeds));
+        self.write(turn, changes).await
+    }
+
+    /// All of the changes, or none.
+    async fn write(&self, turn: Turn, changes: Vec<Change>) -> Result<(), CatalogError> {
         let (catalog, log) = (Arc::clone(&self.catalog), Arc::clone(&self.log));
         let task = tokio::spawn(async move {
             log.commit(changes.clone()).await?;

@@ -118,6 +118,15 @@ impl Disabled {
             Self::Failing => "failing",
         }
     }
+
+    /// What a delivery is told that it keeps from being made.
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::ByHand => "the endpoint is disabled (by_hand)",
+            Self::Gone => "the endpoint is disabled: it answered 410 (gone)",
+            Self::Failing => "the endpoint is disabled: it has been failing for too long (failing)",
+        }
+    }
 }
 
 /// What an endpoint's `authorization` header says.

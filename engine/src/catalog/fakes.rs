@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::{BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules};
+use super::{BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules, KeptLimits};
 use crate::config::UnknownEventTypes;
 
 /// Keeps what was committed.
@@ -76,6 +76,11 @@ pub(crate) fn urls() -> crate::publish::UrlJudge {
 /// An editor of an empty catalog over a log in memory.
 pub(crate) fn editor(unknown_event_types: UnknownEventTypes) -> (Editor, Arc<FakeLog>) {
     let log = Arc::new(FakeLog::default());
-    let editor = Editor::new(Arc::new(Catalog::default()), Arc::clone(&log) as _, rules(unknown_event_types));
+    let editor =
+        Editor::new(Arc::new(Catalog::default()), Arc::clone(&log) as _, rules(unknown_event_types), KEPT);
     (editor, log)
 }
+
+/// Little is kept, so that tests see the end of it.
+pub(crate) const KEPT: KeptLimits =
+    KeptLimits { alerts_max: 20, audit_max: 100, audit_age: std::time::Duration::from_secs(86_400) };

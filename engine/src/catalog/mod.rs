@@ -21,8 +21,16 @@
 //! | `ep/<endpoint id>` | [`Endpoint`] |
 //! | `et/<name>` | [`EventType`] |
 //! | `task/<task id>` | [`Task`] |
+//! | `al/<alert id>` | [`Alert`] |
+//! | `fs/<endpoint id>` | [`FailingSince`] |
+//! | `au/<number>` | [`AuditEntry`]: one line of JSON, kept byte for byte |
+//!
+//! The last three are what the engine notes: they are not configured, but are as small, are kept as long, and must
+//! survive as safely.
 
+mod alert;
 mod application;
+mod audit;
 mod books;
 mod change;
 mod check;
@@ -49,14 +57,17 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::core::ids::{ApplicationId, EndpointId, TaskId};
+use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
 use crate::filter::FilterCounts;
 use crate::payload::Payload;
+pub use alert::{Acknowledged, Alert, AlertCause, AlertDoor, AlertType, FailingSince, NOTE_BYTES_MAX};
 pub use application::{Application, ApplicationDraft};
+pub(crate) use audit::number_of as audit_number;
+pub use audit::{Acting, AuditEntry, act_as};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
 pub use check::{CatalogError, EndpointRules, FieldError, is_identifier};
-pub use editor::{Editor, Put};
+pub use editor::{Editor, KeptLimits, NOTES_MAX, Note, Put};
 pub use endpoint::{Authorization, Disabled, Endpoint, SuccessRule};
 pub use endpoint_draft::EndpointDraft;
 pub use event_type::{EventType, EventTypeDraft};
@@ -163,6 +174,7 @@ impl Catalog {
             endpoints.iter().for_each(|endpoint| drop(books.put_endpoint(endpoint)));
             catalog.lookups.put_endpoints(endpoints);
         }
+        audit::say_gaps(&catalog.books.read().audit_all());
         Ok(catalog)
     }
 
@@ -237,6 +249,45 @@ impl Catalog {
         self.books.read().event_type(name)
     }
 
+    /// The alert with this id.
+    pub fn alert(&self, id: AlertId) -> Option<Arc<Alert>> {
+        self.books.read().alert(id)
+    }
+
+    /// A page of the alerts that are wanted, by id.
+    pub fn alerts_page(&self, window: &Window<AlertId>, wanted: impl Fn(&Alert) -> bool) -> Page<Alert> {
+        self.books.read().alerts_page(window, wanted)
+    }
+
+    /// All alerts, oldest first.
+    pub fn alerts_all(&self) -> Vec<Arc<Alert>> {
+        self.books.read().alerts_all()
+    }
+
+    /// Endpoints that were disabled for the engine's own reasons.
+    pub fn endpoints_disabled(&self) -> Vec<EndpointId> {
+        let endpoints = self.books.read().endpoints_all();
+        let by_engine = |endpoint: &Arc<Endpoint>| {
+            matches!(endpoint.disabled, Some(Disabled::Gone | Disabled::Failing)).then_some(endpoint.id)
+        };
+        endpoints.iter().filter_map(by_engine).collect()
+    }
+
+    /// Endpoints that have been failing for long.
+    pub fn failing_all(&self) -> Vec<FailingSince> {
+        self.books.read().failing_all()
+    }
+
+    /// A page of the audit log: what is wanted of it, by number.
+    pub fn audit_page(&self, window: &Window<u64>, wanted: impl Fn(&AuditEntry) -> bool) -> Page<AuditEntry> {
+        self.books.read().audit_page(window, wanted)
+    }
+
+    /// All of the audit log, oldest first.
+    pub fn audit_all(&self) -> Vec<Arc<AuditEntry>> {
+        self.books.read().audit_all()
+    }
+
     /// A page of the applications, by id.
     pub fn applications_page(&self, window: &Window<ApplicationId>) -> Page<Application> {
         self.books.read().applications_page(window)
@@ -284,6 +335,9 @@ impl Catalog {
                 tell(&subscribers, &CatalogEvent::EndpointChanged(endpoint.clone()));
                 self.lookups.put_endpoint(before.as_deref(), &endpoint);
             }
+            Record::Alert(alert) => self.books.write().put_alert(alert),
+            Record::Failing(failing) => self.books.write().put_failing(failing),
+            Record::Audit(entry) => self.books.write().put_audit(entry),
         }
     }
 
@@ -296,6 +350,9 @@ impl Catalog {
             }
             record::Key::Task(id) => self.books.write().remove_task(id),
             record::Key::Endpoint(id) => self.remove_endpoint(id, &subscribers),
+            record::Key::Alert(id) => self.books.write().remove_alert(id),
+            record::Key::Failing(id) => self.books.write().remove_failing(id),
+            record::Key::Audit(number) => self.books.write().remove_audit(number),
             record::Key::Application(id) => {
                 let endpoints = self.books.read().endpoint_ids(id);
                 endpoints.into_iter().for_each(|endpoint| self.remove_endpoint(endpoint, &subscribers));

@@ -7,19 +7,24 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Application, Change, Endpoint, EventType, Task};
-use crate::core::ids::{ApplicationId, EndpointId, TaskId};
+use super::{Alert, Application, AuditEntry, Change, Endpoint, EventType, FailingSince, Task};
+use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
 
 const APPLICATION: &str = "app/";
 const ENDPOINT: &str = "ep/";
 const EVENT_TYPE: &str = "et/";
 const TASK: &str = "task/";
+const ALERT: &str = "al/";
+const FAILING: &str = "fs/";
+const AUDIT: &str = "au/";
+/// Decimal digits of any number of an audit entry: keys sort like numbers.
+const AUDIT_DIGITS: usize = 20;
 
 /// Why a stored entry cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A key of another form.
-    #[error("catalog key '{key}' is none of app/<id>, ep/<id>, et/<name>, task/<id>")]
+    #[error("catalog key '{key}' is none of app/, ep/, al/, fs/, task/ with an id, et/<name>, au/<number>")]
     Key {
         /// The key, what is not text replaced, cut to 64 characters.
         key: String,
@@ -31,6 +36,14 @@ pub enum RecordError {
         key: String,
         /// What is wrong, and where.
         error: serde_json::Error,
+    },
+    /// A value that its key does not expect.
+    #[error("catalog entry {key} cannot be read: {why}")]
+    Form {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        why: String,
     },
     /// A value that belongs under another key.
     #[error("catalog entry {key} holds the value of {other}")]
@@ -49,6 +62,9 @@ pub(super) enum Key<'a> {
     Endpoint(EndpointId),
     EventType(&'a str),
     Task(TaskId),
+    Alert(AlertId),
+    Failing(EndpointId),
+    Audit(u64),
 }
 
 impl<'a> Key<'a> {
@@ -64,6 +80,15 @@ impl<'a> Key<'a> {
             if let Some(id) = text.strip_prefix(TASK) {
                 return id.parse().ok().map(Self::Task);
             }
+            if let Some(id) = text.strip_prefix(ALERT) {
+                return id.parse().ok().map(Self::Alert);
+            }
+            if let Some(id) = text.strip_prefix(FAILING) {
+                return id.parse().ok().map(Self::Failing);
+            }
+            if let Some(number) = text.strip_prefix(AUDIT) {
+                return number.parse().ok().map(Self::Audit);
+            }
             text.strip_prefix(EVENT_TYPE).filter(|name| !name.is_empty()).map(Self::EventType)
         };
         parse().ok_or_else(|| RecordError::Key { key: shown(key) })
@@ -75,6 +100,9 @@ impl<'a> Key<'a> {
             Self::Endpoint(id) => format!("{ENDPOINT}{id}").into(),
             Self::EventType(name) => format!("{EVENT_TYPE}{name}").into(),
             Self::Task(id) => format!("{TASK}{id}").into(),
+            Self::Alert(id) => format!("{ALERT}{id}").into(),
+            Self::Failing(id) => format!("{FAILING}{id}").into(),
+            Self::Audit(number) => format!("{AUDIT}{number:0AUDIT_DIGITS$}").into(),
         }
     }
 
@@ -91,6 +119,9 @@ pub(super) enum Record {
     Endpoint(Arc<Endpoint>),
     EventType(Arc<EventType>),
     Task(Arc<Task>),
+    Alert(Arc<Alert>),
+    Failing(FailingSince),
+    Audit(Arc<AuditEntry>),
 }
 
 impl Record {
@@ -100,6 +131,13 @@ impl Record {
             Key::Endpoint(_) => Self::Endpoint(Arc::new(read(key, value)?)),
             Key::EventType(_) => Self::EventType(Arc::new(read(key, value)?)),
             Key::Task(_) => Self::Task(Arc::new(read(key, value)?)),
+            Key::Alert(_) => Self::Alert(Arc::new(read(key, value)?)),
+            Key::Failing(_) => Self::Failing(read(key, value)?),
+            Key::Audit(_) => {
+                let entry = AuditEntry::parse(value);
+                let form = |why| RecordError::Form { key: shown(key), why };
+                Self::Audit(Arc::new(entry.map_err(form)?))
+            }
         };
         let own = record.key().to_bytes();
         if own != key {
@@ -114,6 +152,9 @@ impl Record {
             Self::Endpoint(endpoint) => Key::Endpoint(endpoint.id),
             Self::EventType(event_type) => Key::EventType(&event_type.name),
             Self::Task(task) => Key::Task(task.id),
+            Self::Alert(alert) => Key::Alert(alert.id),
+            Self::Failing(failing) => Key::Failing(failing.endpoint),
+            Self::Audit(entry) => Key::Audit(entry.number()),
         }
     }
 
@@ -124,6 +165,9 @@ impl Record {
             Self::Endpoint(endpoint) => write(&**endpoint),
             Self::EventType(event_type) => write(&**event_type),
             Self::Task(task) => write(&**task),
+            Self::Alert(alert) => write(&**alert),
+            Self::Failing(failing) => write(failing),
+            Self::Audit(entry) => entry.line().as_bytes().into(),
         };
         Change { key: self.key().to_bytes(), value: Some(value) }
     }

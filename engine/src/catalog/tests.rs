@@ -92,7 +92,7 @@ async fn an_endpoint_whose_application_is_gone_is_not_brought_back_by_reading_it
     let (editor, log, application) = with_application().await;
     let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
     editor.remove_application(application.id).await.unwrap();
-    let change = log.changes.lock()[1].clone();
+    let change = log.changes.lock().iter().find(|change| change.key.starts_with(b"ep/")).unwrap().clone();
     editor.catalog().apply(&change.key, change.value.as_deref()).unwrap();
     assert_eq!(editor.catalog().endpoint_by_id(endpoint.id), None);
 }
@@ -125,7 +125,7 @@ async fn removing_an_application_removes_its_endpoints_and_frees_its_uid() {
     let (editor, log, application) = with_application().await;
     editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
     editor.remove_application(application.id).await.unwrap();
-    assert!(log.entries().is_empty());
+    assert!(log.entries().iter().all(|(key, _)| key.starts_with(b"au/")));
     editor.catalog().tell_all(|event| panic!("still there: {event:?}"));
     assert!(editor.catalog().resolve(&application.id.to_string()).is_none());
     editor.create_application(named("acme")).await.unwrap();
@@ -284,7 +284,10 @@ async fn a_url_that_was_accepted_does_not_stand_in_the_way_of_other_changes() {
 #[test]
 fn an_entry_that_cannot_be_read_is_named() {
     let load = |key: &str, value: &str| Catalog::load([(key.into(), value.into())]).unwrap_err().to_string();
-    assert_eq!(load("x/y", "{}"), "catalog key 'x/y' is none of app/<id>, ep/<id>, et/<name>, task/<id>");
+    assert_eq!(
+        load("x/y", "{}"),
+        "catalog key 'x/y' is none of app/, ep/, al/, fs/, task/ with an id, et/<name>, au/<number>"
+    );
     assert!(load("et/a", "{").starts_with("catalog entry et/a cannot be read: "));
     let misplaced = load("et/a", r#"{"name":"b","created_ms":1,"updated_ms":1}"#);
     assert_eq!(misplaced, "catalog entry et/a holds the value of et/b");
@@ -294,4 +297,116 @@ fn an_entry_that_cannot_be_read_is_named() {
 fn fields_of_a_later_version_are_ignored() {
     let value = r#"{"name":"a","created_ms":1,"updated_ms":1,"colour":"red"}"#;
     assert!(Catalog::load([(b"et/a".to_vec(), value.into())]).is_ok());
+}
+
+/// What the audit log says: action, object, fields.
+fn recorded(editor: &Editor) -> Vec<(String, String, serde_json::Value)> {
+    let entries = editor.catalog().audit_all();
+    let shown = entries.iter().map(|entry| {
+        let line: serde_json::Value = serde_json::from_str(entry.line()).unwrap();
+        (entry.action().to_owned(), entry.object().to_owned(), line["fields"].clone())
+    });
+    shown.collect()
+}
+
+#[tokio::test]
+async fn every_change_is_recorded_with_the_fields_that_it_changed() {
+    let (editor, _, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    let edit = |draft: &mut EndpointDraft| {
+        draft.url = "https://b.example".into();
+        draft.throttle_rate = Some(5);
+    };
+    editor.edit_endpoint(endpoint.id, edit).await.unwrap();
+    editor.rotate_secret(endpoint.id, NewSecret::default(), 0).await.unwrap();
+    editor.disable_endpoint(endpoint.id, Disabled::Gone).await.unwrap();
+    editor.create_event_type("a.b", EventTypeDraft::default()).await.unwrap();
+    editor.record_deed("message.cancel", "msg_1-1".into(), None).await.unwrap();
+    editor.remove_application(application.id).await.unwrap();
+    let (application, endpoint) = (application.id.to_string(), endpoint.id.to_string());
+    let none = serde_json::json!([]);
+    let expected = [
+        ("application.create", &application, none.clone()),
+        ("endpoint.create", &endpoint, none.clone()),
+        ("endpoint.update", &endpoint, serde_json::json!(["throttleRate", "url"])),
+        ("endpoint.rotate_secret", &endpoint, serde_json::json!(["secrets"])),
+        ("endpoint.update", &endpoint, serde_json::json!(["disabled"])),
+        ("event_type.create", &"a.b".to_owned(), none.clone()),
+        ("message.cancel", &"msg_1-1".to_owned(), none.clone()),
+        ("application.delete", &application, none),
+    ];
+    let expected = expected.map(|(action, object, fields)| (action.to_owned(), object.clone(), fields));
+    assert_eq!(recorded(&editor), expected);
+}
+
+#[tokio::test]
+async fn a_change_and_its_record_are_durable_together_or_not_at_all() {
+    let (editor, log, application) = with_application().await;
+    *log.fails_with.lock() = Some(CommitError::Full);
+    editor.edit_application(application.id, |draft| draft.throttle_rate = Some(5)).await.unwrap_err();
+    assert_eq!(recorded(&editor).len(), 1);
+    *log.fails_with.lock() = None;
+    editor.edit_application(application.id, |draft| draft.throttle_rate = Some(5)).await.unwrap();
+    let again = Catalog::load(log.entries()).unwrap();
+    let lines = |catalog: &Catalog| {
+        catalog.audit_all().iter().map(|entry| entry.line().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(lines(&again), lines(editor.catalog()));
+    assert_eq!(lines(&again).len(), 2);
+}
+
+#[tokio::test]
+async fn the_audit_log_is_bounded_and_its_chain_goes_on() {
+    let (editor, log, application) = with_application().await;
+    for rate in 1..=150 {
+        editor.edit_application(application.id, |draft| draft.throttle_rate = Some(rate)).await.unwrap();
+    }
+    let entries = editor.catalog().audit_all();
+    assert_eq!(entries.len(), crate::catalog::fakes::KEPT.audit_max);
+    assert_eq!(entries.last().unwrap().number(), 151);
+    for pair in entries.windows(2) {
+        assert!(pair[1].line().contains(&format!("\"previous\":\"{}\"", pair[0].hash())));
+    }
+    assert_eq!(log.entries().iter().filter(|(key, _)| key.starts_with(b"au/")).count(), entries.len());
+}
+
+#[tokio::test]
+async fn secrets_and_credentials_never_reach_the_audit_log() {
+    let (editor, log, application) = with_application().await;
+    let mut draft = to("https://a.example");
+    draft.headers.insert("x-key".into(), "very-secret-header".into());
+    draft.authorization = Some(Authorization::Bearer { token: "very-secret-token".into() });
+    let endpoint = editor.create_endpoint(application.id, draft, None).await.unwrap();
+    let edit =
+        |draft: &mut EndpointDraft| drop(draft.headers.insert("x-key".into(), "very-secret-other".into()));
+    editor.edit_endpoint(endpoint.id, edit).await.unwrap();
+    editor.rotate_secret(endpoint.id, NewSecret::default(), 60).await.unwrap();
+    let audit = log.entries().into_iter().filter(|(key, _)| key.starts_with(b"au/"));
+    for (_, line) in audit {
+        let line = String::from_utf8(line).unwrap();
+        assert!(!line.contains("very-secret") && !line.contains("whsec_"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn tasks_are_recorded_when_somebody_begins_or_stops_them_and_not_as_they_go_on() {
+    let (editor, _, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    let new = NewTask {
+        kind: TaskKind::Recover,
+        application: application.id,
+        endpoint: endpoint.id,
+        since_ms: 0,
+        until_ms: 1,
+        rate: 1,
+    };
+    let task = editor.create_task(new).await.unwrap();
+    editor.edit_task(task.id, |task| task.looked_at = 5).await.unwrap();
+    editor.edit_task(task.id, |task| task.state = TaskState::Cancelled).await.unwrap();
+    let recorded = recorded(&editor).into_iter().skip(2).map(|(action, object, _)| (action, object));
+    let expected = [
+        ("endpoint.recover".to_owned(), endpoint.id.to_string()),
+        ("task.cancel".to_owned(), task.id.to_string()),
+    ];
+    assert_eq!(recorded.collect::<Vec<_>>(), expected);
 }

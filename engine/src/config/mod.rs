@@ -85,8 +85,11 @@ pub struct Config {
     pub ledger: Ledger,
     pub shards: Shards,
     pub delivery: Delivery,
+    pub probe: Probe,
     pub retry: Retry,
     pub lockout: Lockouts,
+    pub alerts: Alerts,
+    pub audit: Audit,
     pub egress: Egress,
     pub log: Log,
     pub shutdown: Shutdown,
@@ -166,7 +169,14 @@ sections! {
         connections_max: u32,
         streams_per_connection_max: u32,
         ca_file: PathBuf,
+        proxy: String,
+        proxy_user: String,
+        proxy_password: String,
+        proxy_pin: bool,
+        source_addresses: Vec<String>,
     }
+    /// `[probe]`
+    Probe { in_flight_max: u32, waiting_max: u32, show_private: bool }
     /// `[retry]`
     Retry {
         policy: String,
@@ -187,6 +197,35 @@ sections! {
         wait_max: Span,
         probe_timeout: Span,
     }
+    /// `[alerts]`
+    Alerts {
+        application: String,
+        failing_attempts: u32,
+        failing_for: Span,
+        rate_window: Span,
+        rate_attempts_min: u32,
+        rate_percent_min: u32,
+        exhausted_every: Span,
+        disable_after: Span,
+        disable_attempts_min: u32,
+        per_minute_max: u32,
+        kept_max: u32,
+        email: AlertEmail,
+    }
+    /// `[alerts.email]`
+    AlertEmail {
+        host: String,
+        port: u16,
+        security: MailSecurity,
+        user: String,
+        password: String,
+        from: String,
+        to: Vec<String>,
+        digest_wait: Span,
+        digest_every: Span,
+    }
+    /// `[audit]`
+    Audit { kept_max: u32, retention: Span }
     /// `[egress]`
     Egress {
         allow_cidrs: Vec<String>,
@@ -222,6 +261,18 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// `alerts.email.security`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailSecurity {
+    /// It begins in the clear and goes on in TLS (RFC 3207); a server that cannot is not used.
+    Starttls,
+    /// In TLS from the beginning (RFC 8314).
+    Implicit,
+    /// Not at all: for a server on the same machine.
+    None,
 }
 
 /// `shards.count`
@@ -446,6 +497,27 @@ mod tests {
         assert!(refusal("[ingest]\nlisten = '0.0.0.0:7480'").starts_with("ingest.listen = 0.0.0.0:7480"));
         assert!(refusal("[retry]\npolicy = 'often'").starts_with("retry.policy = often"));
         assert!(refusal("ingest = 3").contains("ingest is a section"));
+        assert_eq!(
+            refusal("[delivery]\nproxy = 'http://user:pass@proxy:3128'"),
+            "delivery.proxy = (not shown): must not contain a user or password: they have settings of their own"
+        );
+        assert!(refusal("[delivery]\nsource_addresses = ['203.0.113.7/33']").contains("203.0.113.7/33"));
+        assert!(refusal("[alerts]\napplication = 'a b'").starts_with("alerts.application = a b"));
+        assert!(refusal("[alerts]\ndisable_after = '59m'").starts_with("alerts.disable_after = 59m"));
+    }
+
+    #[test]
+    fn mails_need_a_sender_and_somebody_to_get_them_and_never_leave_the_machine_in_the_clear() {
+        let email =
+            |more: &str| format!("[alerts.email]\nhost = 'mail.example'\nfrom = 'a@b'\nto = ['c@d']\n{more}");
+        assert!(with(&email("")).is_ok());
+        let lines = |more: &str| refusal(&email("").replace("from = 'a@b'", more));
+        assert!(lines("").starts_with("alerts.email.from = :"));
+        assert!(lines("from = 'a@b>\u{20}c'").starts_with("alerts.email.from"));
+        assert!(refusal(&email("").replace("'c@d'", "")).starts_with("alerts.email.to = []"));
+        assert!(refusal(&email("").replace("c@d", "nobody")).starts_with("alerts.email.to = nobody"));
+        assert!(refusal(&email("security = 'none'")).contains("mail.example is another machine"));
+        assert!(with(&email("security = 'none'").replace("mail.example", "127.0.0.1")).is_ok());
     }
 
     #[test]
@@ -503,7 +575,7 @@ mod tests {
         }
         let named = refusal("[api.keys]\n'a b' = { token = 'long enough', scopes = ['read'] }");
         assert!(named.contains("a b") && named.contains("letters"), "{named}");
-        for name in ["token-1", "anonymous"] {
+        for name in ["token-1", "anonymous", "posthaste"] {
             let named =
                 refusal(&format!("[api.keys]\n{name} = {{ token = 'long enough', scopes = ['read'] }}"));
             assert!(named.contains("stands for"), "{named}");

@@ -3,8 +3,10 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{Config, ConfigError, Lockout, Size, Span};
+use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span};
+use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
+use crate::delivery::{Cidr, Proxy};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -20,8 +22,14 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_storage(config)?;
     check_shards(config)?;
     check_delivery(config)?;
+    number("probe.in_flight_max", config.probe.in_flight_max, 1, 1_000)?;
+    number("probe.waiting_max", config.probe.waiting_max, 1, 10_000)?;
     lockout("lockout.url", &config.lockout.url)?;
     lockout("lockout.host", &config.lockout.host)?;
+    check_alerts(config)?;
+    check_email(&config.alerts.email)?;
+    number("audit.kept_max", config.audit.kept_max, 100, 1_000_000)?;
+    span("audit.retention", config.audit.retention, DAY, 3_650 * DAY)?;
     span("shutdown.grace", config.shutdown.grace, 0, 10 * MINUTE)
 }
 
@@ -61,7 +69,7 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
 
 /// Names of keys stand in the records of who did what, beside those that are given to the rest.
 fn key_name_problem(name: &str) -> Option<&'static str> {
-    if name == "anonymous" || name.starts_with("token-") {
+    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") {
         return Some("this name stands for somebody else already");
     }
     (!crate::catalog::is_identifier(name)).then_some("must consist of letters, digits, '-', '_' and '.'")
@@ -122,6 +130,12 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     number("delivery.connections_per_host_max", delivery.connections_per_host_max, 1, 100_000)?;
     number("delivery.connections_max", delivery.connections_max, 1, 100_000)?;
     number("delivery.streams_per_connection_max", delivery.streams_per_connection_max, 1, 1_000)?;
+    let credentials = (&delivery.proxy_user, &delivery.proxy_password);
+    Proxy::parse(&delivery.proxy, credentials.0, credentials.1, delivery.proxy_pin)
+        .map_err(|error| range("delivery.proxy", "(not shown)", error))?;
+    for network in &delivery.source_addresses {
+        network.parse::<Cidr>().map_err(|error| range("delivery.source_addresses", network, error))?;
+    }
     let retry = &config.retry;
     span("retry.retry_after_min", retry.retry_after_min, 100, 7 * DAY)?;
     span("retry.retry_after_max", retry.retry_after_max, 100, 7 * DAY)?;
@@ -131,6 +145,57 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     }
     policy("retry.policy", &retry.policy)?;
     retry.policies.values().try_for_each(|text| policy("retry.policies", text))
+}
+
+fn check_alerts(config: &Config) -> Result<(), ConfigError> {
+    let alerts = &config.alerts;
+    if !alerts.application.is_empty() && !is_identifier(&alerts.application) {
+        let rule = "must consist of letters, digits, '-', '_' and '.'";
+        return Err(range("alerts.application", &alerts.application, rule));
+    }
+    number("alerts.failing_attempts", alerts.failing_attempts, 1, 100_000)?;
+    span("alerts.failing_for", alerts.failing_for, 0, 7 * DAY)?;
+    span("alerts.rate_window", alerts.rate_window, 10 * SECOND, DAY)?;
+    number("alerts.rate_attempts_min", alerts.rate_attempts_min, 1, 1_000_000)?;
+    number("alerts.rate_percent_min", alerts.rate_percent_min, 1, 100)?;
+    span("alerts.exhausted_every", alerts.exhausted_every, SECOND, 7 * DAY)?;
+    span("alerts.disable_after", alerts.disable_after, HOUR, 365 * DAY)?;
+    number("alerts.disable_attempts_min", alerts.disable_attempts_min, 1, 100_000)?;
+    number("alerts.per_minute_max", alerts.per_minute_max, 1, 100_000)?;
+    number("alerts.kept_max", alerts.kept_max, 10, 1_000_000)
+}
+
+fn check_email(email: &AlertEmail) -> Result<(), ConfigError> {
+    span("alerts.email.digest_wait", email.digest_wait, SECOND, DAY)?;
+    span("alerts.email.digest_every", email.digest_every, SECOND, DAY)?;
+    if email.host.is_empty() {
+        return Ok(());
+    }
+    number("alerts.email.port", email.port, 1, 65_535)?;
+    let address = "must be a mail address such as alerts@example.com";
+    if !is_mail_address(&email.from) {
+        return Err(range("alerts.email.from", &email.from, address));
+    }
+    if email.to.is_empty() {
+        return Err(range("alerts.email.to", "[]", "must name somebody as long as alerts.email.host is set"));
+    }
+    if let Some(wrong) = email.to.iter().find(|to| !is_mail_address(to)) {
+        return Err(range("alerts.email.to", wrong, address));
+    }
+    let is_here = email.host == "localhost"
+        || email.host.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    if email.security == MailSecurity::None && !is_here {
+        let rule = format!("must be \"starttls\" or \"implicit\": {} is another machine", email.host);
+        return Err(range("alerts.email.security", "none", rule));
+    }
+    Ok(())
+}
+
+/// Whether a text may stand between `<` and `>` in a mail: nothing that could end the line or the address.
+fn is_mail_address(text: &str) -> bool {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>,;:\\\"()[]".contains(&byte));
+    let parts = text.rsplit_once('@');
+    plain && parts.is_some_and(|(name, domain)| !name.is_empty() && !domain.is_empty())
 }
 
 fn policy(key: &'static str, text: &str) -> Result<(), ConfigError> {

@@ -60,6 +60,43 @@ impl DeliveryState {
     }
 }
 
+/// What set an attempt off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Trigger {
+    /// The retry policy, or the message itself.
+    #[default]
+    Scheduled,
+    /// Somebody asked for it.
+    Manual,
+}
+
+impl Trigger {
+    /// Its number on disk and in the API.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Scheduled => 0,
+            Self::Manual => 1,
+        }
+    }
+
+    /// The trigger stored as this number; `None` for a number this version does not know.
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Scheduled,
+            1 => Self::Manual,
+            _ => return None,
+        })
+    }
+
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Manual => "manual",
+        }
+    }
+}
+
 /// Which delivery: which message, to which endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryKey {
@@ -156,6 +193,9 @@ mod tests {
             if let Some(state) = DeliveryState::from_code(code) {
                 assert_eq!(state.code(), code);
             }
+        }
+        for code in 0..=u8::MAX {
+            assert!(Trigger::from_code(code).is_none_or(|trigger| trigger.code() == code));
         }
         let marks =
             Marks::NONE.with(Marks::ORDERED, true).with(Marks::ELSEWHERE, true).with(Marks::BY_HAND, false);

@@ -118,6 +118,11 @@ catalog_id!(
     EndpointId,
     "ep_"
 );
+catalog_id!(
+    /// An alert: something about an endpoint that somebody should hear of.
+    AlertId,
+    "al_"
+);
 
 catalog_id!(
     /// A background task.

@@ -73,12 +73,14 @@ pub enum Outcome {
     Withdrawn,
     /// Not sent: this machine had no socket, port or memory to spare for a connection.
     OutOfSockets,
+    /// The proxy that requests leave through (`delivery.proxy`) did not answer, or refused.
+    ProxyFailed,
 }
 
 /// Whom an outcome speaks against: whose health learns from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blame {
-    /// Nobody learns: nothing was sent, for reasons of our own.
+    /// Nobody learns: nothing reached the receiver, for reasons of our own.
     Nobody,
     /// The URL answers badly; its host is fine.
     Url,
@@ -92,7 +94,7 @@ impl Outcome {
         matches!(self, Self::Success { .. })
     }
 
-    /// Whether a request may have left this machine.
+    /// Whether anything may have left this machine for the receiver, even if it only came as far as a proxy.
     pub const fn is_sent(self) -> bool {
         !matches!(
             self,
@@ -121,6 +123,7 @@ impl Outcome {
             | Self::RequestInvalid
             | Self::Withdrawn
             | Self::OutOfSockets
+            | Self::ProxyFailed
             | Self::AddressForbidden => Blame::Nobody,
             Self::BadStatus { .. } | Self::Redirect { .. } | Self::RetryAfter { .. } | Self::Gone => {
                 Blame::Url
@@ -174,6 +177,7 @@ impl Outcome {
             Self::RequestInvalid => 33,
             Self::Withdrawn => 34,
             Self::OutOfSockets => 35,
+            Self::ProxyFailed => 36,
         }
     }
 
@@ -203,6 +207,7 @@ impl Outcome {
             33 => Self::RequestInvalid,
             34 => Self::Withdrawn,
             35 => Self::OutOfSockets,
+            36 => Self::ProxyFailed,
             _ => return None,
         })
     }
@@ -232,6 +237,7 @@ impl Outcome {
             Self::RequestInvalid => "request_invalid",
             Self::Withdrawn => "withdrawn",
             Self::OutOfSockets => "out_of_sockets",
+            Self::ProxyFailed => "proxy_failed",
         }
     }
 }
@@ -249,7 +255,7 @@ mod tests {
                 assert!(names.insert(outcome.name()), "{} stands for two codes", outcome.name());
             }
         }
-        assert_eq!(names.len(), 22);
+        assert_eq!(names.len(), 23);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::egress::EgressPolicy;
 use super::pool::PoolLimits;
+use super::proxy::Proxy;
 use super::response::ResponseLimits;
 use super::trust::Trust;
 use crate::core::retry::RetryAfterLimits;
@@ -40,4 +41,6 @@ pub struct DeliveryConfig {
     pub egress: EgressPolicy,
     /// Whose certificates are believed.
     pub trust: Trust,
+    /// What connections go through, where there is such a thing.
+    pub proxy: Option<Proxy>,
 }

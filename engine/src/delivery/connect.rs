@@ -31,6 +31,7 @@ use super::http2::Http2;
 use super::identity::Identity;
 use super::lease::OpenCount;
 use super::pool::Opened;
+use super::proxy::{self, Proxy, ProxyHost};
 use super::resolver::Resolve;
 use super::response::ResponseLimits;
 use super::stream::Stream;
@@ -39,6 +40,7 @@ use super::trust::{Trust, handshake_failure};
 
 /// How many addresses of a name are tried for one connection.
 const ADDRESSES_DIALLED_MAX: usize = 4;
+const TOO_SLOW: &str = "there was no tunnel in time";
 const NOBODY_BELIEVED: &str = "this server has no CA certificates to check by";
 
 /// Opens the connections of one shard.
@@ -50,6 +52,7 @@ pub(super) struct Connector {
     /// For those who show or believe something of their own.
     trust: Trust,
     http2: bool,
+    proxy: Option<Proxy>,
     timeouts: Timeouts,
     response: ResponseLimits,
     buffer: ReadBuffer,
@@ -65,6 +68,7 @@ impl Connector {
             tls: tls.map(|tls| TlsConnector::from(Arc::new(tls))),
             trust: config.trust.clone(),
             http2: config.http2,
+            proxy: config.proxy.clone(),
             timeouts: config.timeouts,
             response: config.response,
             buffer: ReadBuffer::new(),
@@ -93,7 +97,10 @@ impl Connector {
         let policy = Rc::clone(&self.policy.borrow());
         let permitted_at = Instant::now();
         policy.check_url(url).map_err(|error| forbidden(&error))?;
-        let tcp = self.reach(url, &policy, deadline, timing).await?;
+        let tcp = match &self.proxy {
+            None => self.reach(url, &policy, deadline, timing).await?,
+            Some(proxy) => Box::pin(self.reach_through(proxy, url, &policy, deadline, timing)).await?,
+        };
         let open = OpenCount::new(&self.open);
         if url.host().scheme() == Scheme::Http {
             return Ok(self.http1(Stream::Plain(tcp), permitted_at, open));
@@ -119,18 +126,105 @@ impl Connector {
         deadline: &mut Deadline,
         timing: &mut Timing,
     ) -> Result<TcpStream, Failure> {
-        let began = Instant::now();
-        let resolving =
-            deadline.within(Phase::Dns, began, self.timeouts.dns, pin!(self.addresses(url, policy))).await;
-        timing.dns_us = micros_since(began);
-        let addresses = resolving??;
-
+        let addresses = self.look_up(url, policy, deadline, timing).await?;
         let began = Instant::now();
         let budget = self.timeouts.connect.min(deadline.left(began));
         let dialling =
             deadline.within(Phase::Connect, began, budget, pin!(dial(&addresses, budget, policy))).await;
         timing.connect_us = micros_since(began);
         dialling?
+    }
+
+    /// Has the proxy connect to a permitted address of the URL's host, or to its name where the proxy is to judge.
+    async fn reach_through(
+        &self,
+        proxy: &Proxy,
+        url: &CheckedUrl,
+        policy: &EgressPolicy,
+        deadline: &mut Deadline,
+        timing: &mut Timing,
+    ) -> Result<TcpStream, Failure> {
+        let destinations: Vec<String> = if proxy.pin || url.address().is_some() {
+            let addresses = self.look_up(url, policy, deadline, timing).await?;
+            addresses.iter().map(SocketAddr::to_string).collect()
+        } else {
+            vec![format!("{}:{}", url.host().name(), url.host().port())]
+        };
+        let began = Instant::now();
+        let budget = self.timeouts.connect.min(deadline.left(began));
+        let tunnelling = pin!(self.tunnel(proxy, &destinations, budget));
+        let tunnelled = deadline.within(Phase::Connect, began, budget, tunnelling).await;
+        timing.connect_us = micros_since(began);
+        tunnelled.unwrap_or_else(|_| Err(proxy::failed(TOO_SLOW)))
+    }
+
+    /// A tunnel to the first destination that the proxy reaches. Each gets an equal share of the time that is left.
+    async fn tunnel(
+        &self,
+        proxy: &Proxy,
+        destinations: &[String],
+        budget: Duration,
+    ) -> Result<TcpStream, Failure> {
+        let end = Instant::now() + budget;
+        let mut failure = proxy::failed(TOO_SLOW);
+        for (number, destination) in destinations.iter().enumerate() {
+            let still_to_try = (destinations.len() - number) as u32;
+            let share = end.saturating_duration_since(Instant::now()) / still_to_try;
+            match timeout(share, self.tunnel_to(proxy, destination)).await {
+                Ok(Ok(tcp)) => return Ok(tcp),
+                // Another address may be reached.
+                Ok(Err(refused)) if refused.outcome == Outcome::ConnectFailed => failure = refused,
+                Ok(Err(refused)) => return Err(refused),
+                Err(_) => {}
+            }
+        }
+        Err(failure)
+    }
+
+    async fn tunnel_to(&self, proxy: &Proxy, destination: &str) -> Result<TcpStream, Failure> {
+        let mut tcp = self.dial_proxy(proxy).await?;
+        proxy.tunnel(&mut tcp, destination).await?;
+        Ok(tcp)
+    }
+
+    /// A connection to the proxy itself, whose address nobody judges.
+    async fn dial_proxy(&self, proxy: &Proxy) -> Result<TcpStream, Failure> {
+        let addresses = match &proxy.host {
+            ProxyHost::Address(address) => vec![*address],
+            ProxyHost::Name(name) => self.resolver.resolve(name).await.map_err(proxy::failed)?,
+        };
+        let mut failure = proxy::failed("its name has no address in DNS");
+        for address in addresses {
+            let address = SocketAddr::new(address, proxy.port);
+            match TcpStream::connect(address).await {
+                Ok(tcp) => {
+                    let _ = tcp.set_nodelay(true);
+                    return Ok(tcp);
+                }
+                Err(error) => {
+                    failure = connect_failure(address, &error);
+                    if failure.outcome != Outcome::OutOfSockets {
+                        failure = proxy::failed(failure.detail);
+                    }
+                }
+            }
+        }
+        Err(failure)
+    }
+
+    /// The addresses of a URL's host, all of them permitted, within the time there is for that.
+    async fn look_up(
+        &self,
+        url: &CheckedUrl,
+        policy: &EgressPolicy,
+        deadline: &mut Deadline,
+        timing: &mut Timing,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let began = Instant::now();
+        let resolving =
+            deadline.within(Phase::Dns, began, self.timeouts.dns, pin!(self.addresses(url, policy))).await;
+        timing.dns_us = micros_since(began);
+        resolving?
     }
 
     /// The addresses of a URL's host, all of them permitted.

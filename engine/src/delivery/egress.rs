@@ -127,6 +127,12 @@ impl EgressPolicy {
         }
     }
 
+    /// Whether this address is one that everybody can reach.
+    pub fn is_public(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        never_allowed(address).is_none() && not_public(address, self.nat64).is_none()
+    }
+
     /// The addresses of a name that may be connected to, in their order. One forbidden answer forbids the
     /// name, unless the policy is lenient and another answer is permitted.
     pub(super) fn vet(&self, answers: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, AddressForbidden> {

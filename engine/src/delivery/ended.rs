@@ -42,6 +42,9 @@ pub struct Ended {
     pub detail: Cow<'static, str>,
     /// Whether it went over a connection that had been used before.
     pub reused: bool,
+    /// The unix second that its request was signed for, or would have been, had there been a connection; `None` when
+    /// no attempt was made.
+    pub signed_secs: Option<u64>,
 }
 
 /// What came back from a receiver.
@@ -72,6 +75,7 @@ impl Ended {
             response_body: answer.body,
             detail: answer.detail,
             reused,
+            signed_secs: None,
         }
     }
 }

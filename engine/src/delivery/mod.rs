@@ -35,6 +35,7 @@ mod http2;
 mod identity;
 mod lease;
 mod pool;
+mod proxy;
 mod request;
 mod resolver;
 mod response;
@@ -46,7 +47,7 @@ mod special;
 mod stream;
 mod target;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trust;
 
 pub use checked_url::{CheckedUrl, URL_BYTES_MAX, UrlError, check_url};
@@ -59,7 +60,8 @@ pub use headers::{CUSTOM_HEADERS_BYTES_MAX, CUSTOM_HEADERS_MAX, HeaderError, che
 pub use host::{HostKey, Scheme};
 pub use identity::{ClientCertificatePem, Identity, IdentityError, IdentityPart};
 pub use pool::PoolLimits;
-pub use request::MessageHead;
+pub use proxy::{Proxy, ProxyError};
+pub use request::{MessageHead, request_headers};
 pub use resolver::{Resolve, ResolveError, Resolving, SystemResolver};
 pub use response::ResponseLimits;
 pub use secret::{SECRET_BYTES_MAX, SECRET_BYTES_MIN, SecretError, SigningSecret};

@@ -141,6 +141,24 @@ fn write_again(
     }
 }
 
+/// The headers that a request carries, names in lower case: `host` first, the signature of that second last. None for
+/// a message of which no request can be made.
+pub fn request_headers(
+    target: &Target,
+    message: MessageHead<'_>,
+    payload: Bytes,
+    unix_secs: u64,
+) -> Vec<(String, String)> {
+    let Ok(request) = Request::new(target, message, payload, unix_secs) else { return Vec::new() };
+    let head = request.http1_head(target);
+    let text = String::from_utf8_lossy(&head);
+    let lines = text.lines().skip(1).take_while(|line| !line.is_empty());
+    lines
+        .filter_map(|line| line.split_once(": "))
+        .map(|(name, value)| (name.to_lowercase(), value.into()))
+        .collect()
+}
+
 /// The same headers as HTTP/2 wants them. They come from lines that were checked when they were made.
 fn headers(lines: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(16);

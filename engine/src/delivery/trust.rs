@@ -79,7 +79,7 @@ impl Trust {
     }
 
     /// The TLS settings of one shard; `None` where no receiver could be believed.
-    pub(super) fn client_config(&self, http2: bool) -> Result<Option<ClientConfig>, rustls::Error> {
+    pub(crate) fn client_config(&self, http2: bool) -> Result<Option<ClientConfig>, rustls::Error> {
         let Some(verifier) = &self.verifier else { return Ok(None) };
         self.config(Arc::clone(verifier), None, http2, SESSIONS_MAX).map(Some)
     }

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The language is a part of the Common Expression Language (CEL, cel.dev), with its syntax and its meaning:
-//! `docs/routing.md` lists what there is. Why only a part, and why it is written here: decision 0011.
+//! `docs/routing.md` lists what there is. Why only a part, and why it is written here: decision 0013.
 //!
 //!   text --token--> tokens --parse--> tree, once for each revision of an endpoint
 //!   tree + message --evaluate--> true, false, or why not

@@ -7,34 +7,66 @@
 //! Reading blocks, so each question is answered on a thread for that.
 
 mod again;
+mod deliveries;
+mod export;
+mod standing;
 mod stored;
+#[cfg(test)]
+mod tests;
 mod walk;
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use posthaste_storage::EntryId;
-use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::record::{Message, Record, event_hash};
-use tokio::sync::oneshot;
+use posthaste_storage::log::{LogReader, ReadError, Search, Traits};
+use posthaste_storage::record::{Record, RecordKind, event_hash};
+use posthaste_storage::{EntryId, Position};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::api::{
-    Again, AgainError, AttemptQuery, EndpointHealth, Health, History, HistoryError, HistoryPage,
-    HistoryResult, MessageQuery, Messages, StoredAttempt, StoredDelivery, StoredMessage,
+    Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth, ExportPart,
+    ExportPlace, Health, History, HistoryError, HistoryPage, HistoryResult, MessageQuery, MessageStatus,
+    Messages, StoredAttempt, StoredDelivery, StoredMessage,
 };
 use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
+use crate::clock::{Clock, unix_ms};
 use crate::core::delivery::DeliveryState;
 use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
+use crate::vitals::{EndpointVitals, Vitals};
 use crate::writer::{Cancel, ExtraDelivery, Job, WriterHandle};
+use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
-use walk::Walk;
+use walk::{LOOKUPS_MAX, READS_MAX, Walk};
+
+/// Questions that are answered at a time: whoever asks much shall not keep the disk and both cores from deliveries.
+const QUESTIONS_MAX: usize = 4;
+
+/// Up to where in the log every delivery has a record of its own, besides that of its message. The writer says so.
+#[derive(Debug, Default)]
+pub(crate) struct FreshFrom(AtomicU64);
+
+impl FreshFrom {
+    /// Moves it.
+    pub(crate) fn set(&self, at: Position) {
+        self.0.store(at.as_u64(), Ordering::Release);
+    }
+
+    fn get(&self) -> Position {
+        Position::from_u64(self.0.load(Ordering::Acquire))
+    }
+}
 
 /// See the head of this file. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct LogHistory(pub(crate) LogReader);
+pub(crate) struct LogHistory {
+    reader: LogReader,
+    fresh_from: Arc<FreshFrom>,
+    asking: Arc<Semaphore>,
+}
 
 /// What the API publishes and cancels through.
 pub(crate) struct Publisher {
@@ -94,21 +126,38 @@ impl Publisher {
     }
 }
 
-impl Health for Directory {
+/// How endpoints are doing: their doors, and their last attempts.
+pub(crate) struct Condition {
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) clock: Clock,
+}
+
+impl Health for Condition {
+    fn vitals(&self, endpoint: EndpointId) -> Option<EndpointVitals> {
+        self.vitals.of(endpoint, self.clock.now())
+    }
+
     fn endpoint(&self, endpoint: &Endpoint) -> Option<EndpointHealth> {
-        let health = self.health(endpoint.id, &endpoint.url)?;
+        let health = self.directory.health(endpoint.id, &endpoint.url)?;
         let worse = if health.url.phase == HealthPhase::Healthy { health.host } else { health.url };
         Some(EndpointHealth { state: worse.phase.name(), until: worse.until })
     }
 }
 
 impl LogHistory {
+    /// History as this log has it.
+    pub(crate) fn new(reader: LogReader, fresh_from: Arc<FreshFrom>) -> Self {
+        Self { reader, fresh_from, asking: Arc::new(Semaphore::new(QUESTIONS_MAX)) }
+    }
+
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&LogReader) -> Result<T, ReadError> + Send + 'static,
     ) -> HistoryResult<'static, T> {
-        let reader = self.0.clone();
+        let (reader, asking) = (self.reader.clone(), self.asking.clone());
         Box::pin(async move {
+            let Ok(_turn) = asking.acquire_owned().await else { return Err(HistoryError::ShuttingDown) };
             match tokio::task::spawn_blocking(move || question(&reader)).await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => Err(HistoryError::Failed { reason: error.to_string() }),
@@ -124,7 +173,7 @@ impl History for LogHistory {
             let found = reader.message(id.0)?;
             Ok(found.and_then(|(_, owned)| {
                 let message = *owned.record().message()?;
-                (message.application == application.as_u64()).then(|| stored_message(&message))
+                (message.application == application.as_u64()).then(|| stored_message(&message, true))
             }))
         })
     }
@@ -144,22 +193,74 @@ impl History for LogHistory {
         query: MessageQuery,
     ) -> HistoryResult<'_, HistoryPage<StoredMessage>> {
         self.ask(move |reader| {
-            let walk = Walk {
-                application,
-                limit: query.limit,
-                start: query.start.map(|id| id.0),
-                before: query.before_ms.map(|ms| EntryId::new(ms, 0)),
-                after: query.after_ms.map(|ms| EntryId::new(ms, u16::MAX)),
-            };
-            walk.run(reader, |_, record| match record {
-                Record::Message(message)
-                    if is_wanted(message, &query.event_types, query.channel.as_deref()) =>
-                {
-                    Ok(Some(stored_message(message)))
+            let by_kind = [Traits::kind(RecordKind::Message), Traits::ANY];
+            let walk = walk_of(search(application, None, by_kind), &query, u32::MAX);
+            walk.run(reader, |_, record| {
+                let Record::Message(message) = record else { return Ok(None) };
+                if !is_wanted(message, &query.event_types, query.channel.as_deref()) {
+                    return Ok(None);
                 }
-                _ => Ok(None),
+                let stored = stored_message(message, query.with_content);
+                let bytes = stored.payload.len();
+                Ok(Some((stored, bytes)))
             })
         })
+    }
+
+    fn messages_to_endpoint(
+        &self,
+        application: ApplicationId,
+        endpoint: EndpointId,
+        status: Option<MessageStatus>,
+        query: MessageQuery,
+    ) -> HistoryResult<'_, HistoryPage<(StoredMessage, StoredDelivery)>> {
+        self.ask(move |reader| {
+            let (now_ms, end) = (unix_ms(), reader.end());
+            let by_kind = [Traits::kind(RecordKind::Message), Traits::ANY];
+            let walk = walk_of(search(application, Some(endpoint), by_kind), &query, LOOKUPS_MAX);
+            walk.run(reader, |reader, record| {
+                let Record::Message(message) = record else { return Ok(None) };
+                if !is_wanted(message, &query.event_types, query.channel.as_deref()) {
+                    return Ok(None);
+                }
+                let standing = Standing::read(reader, message.id, None, end)?;
+                let Some(stands) = standing.deliveries.get(&endpoint.as_u64()) else { return Ok(None) };
+                if status.is_some_and(|status| status != stands.delivery.status(now_ms)) {
+                    return Ok(None);
+                }
+                let stored = stored_message(message, query.with_content);
+                let bytes = stored.payload.len();
+                Ok(Some(((stored, stands.delivery), bytes)))
+            })
+        })
+    }
+
+    fn query_deliveries(
+        &self,
+        application: ApplicationId,
+        query: DeliveryQuery,
+    ) -> HistoryResult<'_, DeliveryPage> {
+        // Before the end of the log is asked for: what is fresh by then is behind it.
+        let fresh_from = self.fresh_from.get();
+        self.ask(move |reader| deliveries::list(reader, fresh_from, application, &query))
+    }
+
+    fn count_deliveries(
+        &self,
+        application: ApplicationId,
+        endpoint: EndpointId,
+        since_ms: u64,
+        until_ms: u64,
+    ) -> HistoryResult<'_, DeliveryCounts> {
+        self.ask(move |reader| deliveries::count(reader, application, endpoint, (since_ms, until_ms)))
+    }
+
+    fn export_place(&self, after_ms: Option<u64>, before_ms: Option<u64>) -> HistoryResult<'_, ExportPlace> {
+        self.ask(move |reader| export::place(reader, after_ms, before_ms))
+    }
+
+    fn export_part(&self, application: ApplicationId, place: ExportPlace) -> HistoryResult<'_, ExportPart> {
+        self.ask(move |reader| export::part(reader, application, place))
     }
 
     fn attempt(
@@ -172,7 +273,8 @@ impl History for LogHistory {
             let mut found = None;
             reader.attempts_of(message.0, |_, record| match record {
                 Record::Attempt(attempt) if attempt.id == id.0 => {
-                    found = stored_attempt(&attempt).filter(|_| attempt.application == application.as_u64());
+                    found = stored_attempt(&attempt, true)
+                        .filter(|_| attempt.application == application.as_u64());
                     ControlFlow::Break(())
                 }
                 _ => ControlFlow::Continue(()),
@@ -198,8 +300,10 @@ impl History for LogHistory {
             }
             let mut attempts = Vec::new();
             reader.attempts_of(message.0, |_, record| {
-                if let Record::Attempt(attempt) = record {
-                    attempts.extend(stored_attempt(&attempt).filter(|attempt| is_asked_for(attempt, &query)));
+                if let Record::Attempt(attempt) = record
+                    && is_asked_for(&attempt, &query)
+                {
+                    attempts.extend(stored_attempt(&attempt, query.with_content));
                 }
                 ControlFlow::Continue(())
             })?;
@@ -215,24 +319,29 @@ impl History for LogHistory {
         query: AttemptQuery,
     ) -> HistoryResult<'_, HistoryPage<StoredAttempt>> {
         self.ask(move |reader| {
+            let by_class = query.status_code_class.map(|class| Traits::status_class(class / 100));
+            let traits = [Traits::kind(RecordKind::Attempt), by_class.unwrap_or(Traits::ANY)];
+            let by_message = !query.event_types.is_empty() || query.channel.is_some();
             let walk = Walk {
-                application,
+                search: search(application, Some(endpoint), traits),
                 limit: query.limit,
                 start: query.start.clone().map(|id| id.0),
                 before: None,
                 after: None,
+                picks_max: if by_message { READS_MAX } else { u32::MAX },
             };
-            let by_message = !query.event_types.is_empty() || query.channel.is_some();
             walk.run(reader, |reader, record| {
                 let Record::Attempt(attempt) = record else { return Ok(None) };
-                if attempt.endpoint != endpoint.as_u64() {
+                if !is_asked_for(attempt, &query)
+                    || by_message && !message_is_wanted(reader, attempt, &query)?
+                {
                     return Ok(None);
                 }
-                let stored = stored_attempt(attempt).filter(|attempt| is_asked_for(attempt, &query));
-                if stored.is_some() && by_message && !message_is_wanted(reader, attempt, &query)? {
-                    return Ok(None);
-                }
-                Ok(stored)
+                let stored = stored_attempt(attempt, query.with_content);
+                Ok(stored.map(|stored| {
+                    let bytes = stored.response_body.len() + stored.response_headers.len();
+                    (stored, bytes)
+                }))
             })
         })
     }
@@ -243,64 +352,32 @@ impl History for LogHistory {
         message: MessageId,
     ) -> HistoryResult<'_, Vec<StoredDelivery>> {
         self.ask(move |reader| {
-            let Some((_, owned)) = reader.message(message.0)? else { return Ok(Vec::new()) };
-            let Some(found) = owned.record().message().copied() else { return Ok(Vec::new()) };
-            if found.application != application.as_u64() {
+            let standing = Standing::read(reader, message.0, None, reader.end())?;
+            if standing.message().is_none_or(|message| message.application != application.as_u64()) {
                 return Ok(Vec::new());
             }
-            deliveries_of(reader, &found)
+            Ok(standing.deliveries.into_values().map(|stands| stands.delivery).collect())
         })
     }
 }
 
-/// Where the deliveries of a message stand, in the order of endpoint ids.
-fn deliveries_of(reader: &LogReader, message: &Message<'_>) -> Result<Vec<StoredDelivery>, ReadError> {
-    let due_ms = message.extras.unpack().due_ms;
-    let untouched = |endpoint| (endpoint, StoredDelivery { next_attempt_ms: due_ms, ..untried(endpoint) });
-    let mut deliveries: BTreeMap<u64, StoredDelivery> = message.endpoints.iter().map(untouched).collect();
-    reader.attempts_of(message.id, |_, record| {
-        advance(&mut deliveries, &record);
-        ControlFlow::Continue(())
-    })?;
-    Ok(deliveries.into_values().collect())
+fn search(application: ApplicationId, endpoint: Option<EndpointId>, traits: [Traits; 2]) -> Search {
+    Search { application: application.as_u64(), endpoint: endpoint.map(EndpointId::as_u64), traits }
+}
+
+fn walk_of(search: Search, query: &MessageQuery, picks_max: u32) -> Walk {
+    Walk {
+        search,
+        limit: query.limit,
+        start: query.start.clone().map(|id| id.0),
+        before: query.before_ms.map(|ms| EntryId::new(ms, 0)),
+        after: query.after_ms.map(|ms| EntryId::new(ms, u16::MAX)),
+        picks_max,
+    }
 }
 
 fn empty_page<T>() -> HistoryPage<T> {
-    HistoryPage { items: Vec::new(), done: true }
-}
-
-fn untried(endpoint: u64) -> StoredDelivery {
-    StoredDelivery {
-        endpoint: EndpointId::from_u64(endpoint),
-        state: DeliveryState::Pending,
-        attempts: 0,
-        next_attempt_ms: None,
-    }
-}
-
-/// What a record says about where deliveries stand.
-fn advance(deliveries: &mut BTreeMap<u64, StoredDelivery>, record: &Record<'_>) {
-    match record {
-        Record::Attempt(attempt) => {
-            let delivery = deliveries.entry(attempt.endpoint).or_insert_with(|| untried(attempt.endpoint));
-            delivery.state = DeliveryState::from_code(attempt.state).unwrap_or(delivery.state);
-            delivery.attempts = attempt.number;
-            delivery.next_attempt_ms = (attempt.next_attempt_ms > 0).then_some(attempt.next_attempt_ms);
-        }
-        // It waits: for its time, for room, or because somebody wants it sent again.
-        Record::Parked(parked) => {
-            let delivery = deliveries.entry(parked.endpoint).or_insert_with(|| untried(parked.endpoint));
-            delivery.state = DeliveryState::Pending;
-            delivery.next_attempt_ms = (parked.due_ms > 0).then_some(parked.due_ms);
-        }
-        Record::Settled(settled) if settled.endpoint == 0 => {
-            for delivery in deliveries.values_mut().filter(|delivery| !delivery.state.is_final()) {
-                delivery.state = DeliveryState::from_code(settled.state).unwrap_or(delivery.state);
-                delivery.next_attempt_ms = None;
-            }
-        }
-        _ => {}
-    }
+    HistoryPage::new(Vec::new(), true)
 }
 
 fn find_event(
@@ -343,10 +420,10 @@ fn cut(
             attempts.retain(|attempt| attempt.id > *id);
             let surplus = attempts.len().saturating_sub(limit);
             attempts.drain(..surplus);
-            return HistoryPage { items: attempts, done: surplus == 0 };
+            return HistoryPage::new(attempts, surplus == 0);
         }
     }
     let done = attempts.len() <= limit;
     attempts.truncate(limit);
-    HistoryPage { items: attempts, done }
+    HistoryPage::new(attempts, done)
 }

@@ -1,86 +1,150 @@
 //! A walk along an application's part of the log, for one page of a list.
+//!
+//! A walk reads and keeps only so much. Where that is not enough for a full page, the page says where the next
+//! one begins: rather a page with few items at once than a full one late.
 
 use std::ops::ControlFlow;
 
-use posthaste_storage::log::{LogReader, ReadError};
+use posthaste_storage::log::{LogReader, ReadError, Search, Searched};
 use posthaste_storage::record::Record;
 use posthaste_storage::{EntryId, Position};
 
 use crate::api::HistoryPage;
 use crate::catalog::Start;
-use crate::core::ids::ApplicationId;
+
+/// Bytes of the log that are read for one page: below half a second on one core, when the disk's cache has them.
+pub(super) const READ_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of payloads and responses on one page.
+const PAGE_BYTES_MAX: usize = 32 << 20;
+/// Records that are looked at more closely for one page, each with a read of its own.
+pub(super) const READS_MAX: u32 = 50_000;
+/// Records for which all that is known of their message is gathered, for one page.
+pub(super) const LOOKUPS_MAX: u32 = 2_000;
 
 /// A walk for one page.
 pub(super) struct Walk {
-    pub(super) application: ApplicationId,
+    pub(super) search: Search,
     pub(super) limit: usize,
     pub(super) start: Start<EntryId>,
     /// Only ids below.
     pub(super) before: Option<EntryId>,
     /// Only ids above.
     pub(super) after: Option<EntryId>,
+    /// The most records that are picked from.
+    pub(super) picks_max: u32,
+}
+
+/// What is picked from a record, and how many bytes it keeps in memory.
+pub(super) type Picked<T> = Result<Option<(T, usize)>, ReadError>;
+
+/// A page that is being filled.
+struct Filling<T> {
+    items: Vec<T>,
+    bytes: usize,
+    picks: u32,
+    /// The id that was looked at last.
+    seen: Option<EntryId>,
+    stopped: Option<Stopped>,
+}
+
+/// Why a walk was not ended by the end of the list.
+enum Stopped {
+    /// There is one more than fits the page.
+    PageFull,
+    /// So much was read or kept that the rest is left for another page.
+    Spent,
+    Failed(ReadError),
 }
 
 impl Walk {
     pub(super) fn run<T>(
         &self,
         reader: &LogReader,
-        mut pick: impl FnMut(&LogReader, &Record<'_>) -> Result<Option<T>, ReadError>,
+        mut pick: impl FnMut(&LogReader, &Record<'_>) -> Picked<T>,
     ) -> Result<HistoryPage<T>, ReadError> {
-        let mut items = Vec::new();
-        let mut failure = None;
-        let mut show = |record: Record<'_>| {
-            match self.step(reader, &record, &mut pick) {
-                Ok(Step::Skip) => {}
-                Ok(Step::Stop) => return ControlFlow::Break(()),
-                // One more than the page tells whether there is a next one.
-                Ok(Step::Take(item)) => items.push(item),
-                Err(error) => {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-            }
-            if items.len() > self.limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        };
-        let application = self.application.as_u64();
+        let mut page = Filling { items: Vec::new(), bytes: 0, picks: 0, seen: None, stopped: None };
+        let show = |_: Position, record: Record<'_>| self.step(reader, &record, &mut pick, &mut page);
+        let range = (self.oldest(reader)?, self.newest(reader)?);
         let newest_first = !matches!(self.start, Start::Before(_));
-        if newest_first {
-            reader.scan_back_application(application, self.newest(reader)?, |_, record| show(record))?;
+        let searched = if newest_first {
+            reader.search_back(&self.search, range, READ_BYTES_MAX, show)?
         } else {
-            let from = self.oldest(reader)?;
-            reader.replay_application(application, from, reader.end(), |_, record| show(record))?;
-        }
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        let done = items.len() <= self.limit;
-        items.truncate(self.limit);
+            reader.search(&self.search, range, READ_BYTES_MAX, show)?
+        };
+        let resume = match page.stopped {
+            Some(Stopped::Failed(error)) => return Err(error),
+            Some(Stopped::PageFull) => None,
+            Some(Stopped::Spent) => page.seen,
+            None => self.resume(reader, newest_first, &searched)?,
+        };
+        let done = matches!(page.stopped, None) && searched.whole;
+        page.items.truncate(self.limit);
         if !newest_first {
-            items.reverse();
+            page.items.reverse();
         }
-        Ok(HistoryPage { items, done })
+        Ok(HistoryPage { items: page.items, done, resume })
     }
 
     fn step<T>(
         &self,
         reader: &LogReader,
         record: &Record<'_>,
-        pick: &mut impl FnMut(&LogReader, &Record<'_>) -> Result<Option<T>, ReadError>,
-    ) -> Result<Step<T>, ReadError> {
-        let Some(id) = record.own_id() else { return Ok(Step::Skip) };
-        let too_new = self.before.is_some_and(|before| id >= before)
-            || matches!(self.start, Start::After(start) if id >= start);
-        let too_old = self.after.is_some_and(|after| id <= after)
-            || matches!(self.start, Start::Before(start) if id <= start);
-        let newest_first = !matches!(self.start, Start::Before(_));
-        match (too_new, too_old, newest_first) {
-            (true, _, false) | (_, true, true) => Ok(Step::Stop),
-            (true, _, true) | (_, true, false) => Ok(Step::Skip),
-            (false, false, _) => Ok(pick(reader, record)?.map_or(Step::Skip, Step::Take)),
+        pick: &mut impl FnMut(&LogReader, &Record<'_>) -> Picked<T>,
+        page: &mut Filling<T>,
+    ) -> ControlFlow<()> {
+        let Some(id) = record.own_id().filter(|id| self.is_within(*id)) else {
+            return ControlFlow::Continue(());
+        };
+        if page.picks >= self.picks_max || page.bytes >= PAGE_BYTES_MAX {
+            page.stopped = Some(Stopped::Spent);
+            return ControlFlow::Break(());
         }
+        page.picks += 1;
+        match pick(reader, record) {
+            Ok(None) => {}
+            // One more than the page tells whether there is a next one.
+            Ok(Some(_)) if page.items.len() >= self.limit => {
+                page.stopped = Some(Stopped::PageFull);
+                return ControlFlow::Break(());
+            }
+            Ok(Some((item, bytes))) => {
+                page.bytes += bytes;
+                page.items.push(item);
+            }
+            Err(error) => {
+                page.stopped = Some(Stopped::Failed(error));
+                return ControlFlow::Break(());
+            }
+        }
+        page.seen = Some(id);
+        ControlFlow::Continue(())
     }
 
-    /// Where a walk from new to old begins.
+    fn is_within(&self, id: EntryId) -> bool {
+        self.before.is_none_or(|before| id < before)
+            && self.after.is_none_or(|after| id > after)
+            && match self.start {
+                Start::First => true,
+                Start::After(start) => id < start,
+                Start::Before(start) => id > start,
+            }
+    }
+
+    /// Behind which id a walk goes on that has read enough.
+    fn resume(
+        &self,
+        reader: &LogReader,
+        newest_first: bool,
+        searched: &Searched,
+    ) -> Result<Option<EntryId>, ReadError> {
+        if searched.whole {
+            return Ok(None);
+        }
+        let next = reader.id_from(searched.to)?;
+        Ok(if newest_first { next } else { next.map(|id| EntryId::from_u64(id.as_u64().saturating_sub(1))) })
+    }
+
+    /// Before which position there is nothing newer to look at.
     fn newest(&self, reader: &LogReader) -> Result<Position, ReadError> {
         let start = match self.start {
             Start::After(id) => Some(id),
@@ -92,19 +156,15 @@ impl Walk {
         }
     }
 
-    /// Where a walk from old to new begins.
+    /// From which position on there is something to look at.
     fn oldest(&self, reader: &LogReader) -> Result<Position, ReadError> {
         let start = match self.start {
-            Start::Before(id) => id.next(),
-            Start::First | Start::After(_) => EntryId::MIN,
+            Start::Before(id) => Some(id),
+            Start::First | Start::After(_) => None,
         };
-        reader.seek(start.max(self.after.map_or(EntryId::MIN, EntryId::next)))
+        match [start, self.after].into_iter().flatten().max() {
+            Some(id) => reader.seek(id.next()),
+            None => Ok(Position::START),
+        }
     }
-}
-
-/// What to do with a record on a walk.
-enum Step<T> {
-    Skip,
-    Stop,
-    Take(T),
 }

@@ -147,9 +147,11 @@ async fn answer_outcomes(
     loop {
         // Listening starts before reading, so that what comes in between is not missed.
         let mut news: Vec<_> = following.iter().map(|following| Box::pin(following.news())).collect();
-        let (outcomes, asked) = (ingest.outcomes.clone(), streams.clone());
+        let (ingest, asked) = (ingest.clone(), streams.clone());
         let read = move || {
-            asked.iter().map(|stream| outcomes.read(stream.application, stream.after, count)).collect()
+            let tells = |id| ingest.catalog.endpoint_by_id(id).is_some_and(|endpoint| endpoint.tell_response);
+            let read = |stream: &Stream| ingest.outcomes.read(stream.application, stream.after, count, tells);
+            asked.iter().map(read).collect()
         };
         let found: Vec<Vec<StreamedOutcome>> = match blocking(read).await {
             Ok(found) => found,
@@ -186,12 +188,13 @@ async fn passed(until: Until) {
 }
 
 fn encode_outcomes(streams: &[Stream], found: &[Vec<StreamedOutcome>], version: Version, out: &mut BytesMut) {
-    let mut reply = Encoder::new(out, version);
+    let mut out = Encoder::new(out, version);
     let with_any = || streams.iter().zip(found).filter(|(_, outcomes)| !outcomes.is_empty());
-    reply.streams(with_any().count());
+    out.streams(with_any().count());
     for (stream, outcomes) in with_any() {
-        reply.stream(stream.key.as_bytes(), outcomes.len());
+        out.stream(stream.key.as_bytes(), outcomes.len());
         for outcome in outcomes {
+            let reply = outcome.reply.as_ref();
             let entry = OutcomeEntry {
                 message: stream_id(outcome.message.0),
                 endpoint: &outcome.endpoint.to_string(),
@@ -201,10 +204,11 @@ fn encode_outcomes(streams: &[Stream], found: &[Vec<StreamedOutcome>], version: 
                 latency_ms: u64::from(outcome.duration_us.div_ceil(1_000)),
                 next_attempt_ms: outcome.next_attempt_ms,
                 state: outcome.state.map_or("unknown", |state| state.name()),
-                event_id: None,
-                response_body: None,
+                event_id: reply.and_then(|reply| reply.event_id.as_deref()),
+                response_body: reply.map(|reply| &reply.body[..]),
+                response_json: reply.and_then(|reply| reply.json),
             };
-            entry.encode(stream_id(outcome.id), &mut reply);
+            entry.encode(stream_id(outcome.id), &mut out);
         }
     }
 }

@@ -17,6 +17,7 @@ use tokio::task::LocalSet;
 use super::attempts::{Attempts, Finish, Finished, Order};
 use super::own_urls::OwnUrls;
 use super::{Shards, ToShard};
+use crate::alerts::{Ear, Heard};
 use crate::clock::Clock;
 use crate::core::health::HealthChange;
 use crate::core::ids::{EndpointId, NumberHash};
@@ -43,6 +44,8 @@ pub(crate) struct ShardThread {
     pub(crate) writer: WriterHandle,
     pub(crate) reader: LogReader,
     pub(crate) metrics: Arc<Metrics>,
+    /// Hears of lockouts, for alerts.
+    pub(crate) ear: Ear,
     /// How long attempts in flight may take to finish at the end.
     pub(crate) grace: Duration,
     /// Disables an endpoint that wants nothing more.
@@ -192,6 +195,7 @@ impl Running {
 
     /// A lockout is rare enough to be logged, and for most people the first they hear of a broken receiver.
     fn tell_health(&self, endpoint: EndpointId, door: Door, change: HealthChange) {
+        self.shard.ear.hear(Heard::Door(endpoint, door, change));
         let door = match door {
             Door::Url => "URL",
             Door::Host => "host",

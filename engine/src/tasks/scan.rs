@@ -9,6 +9,9 @@ use posthaste_storage::record::{Message, Record};
 use crate::catalog::{Endpoint, Task, TaskKind};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::MessageId;
+use crate::filter::FilterCounts;
+use crate::payload::Payload;
+use crate::publish::is_json;
 use crate::routing::AppRoutes;
 
 /// Messages looked at in one step.
@@ -75,7 +78,12 @@ fn is_wanted(
     message: &Message<'_>,
 ) -> Result<bool, ReadError> {
     let channels: Vec<&str> = message.channels.iter().collect();
-    let would_get_it = || !routes.route(message.event_type, &channels).endpoints.is_empty();
+    let would_get_it = || {
+        let payload = Payload::new(message.payload, message.content_type.is_none_or(is_json));
+        // What a filter cannot say here was counted when the message was published.
+        let counts = FilterCounts::default();
+        !routes.route(message.event_type, &channels, &payload, &counts).endpoints.is_empty()
+    };
     Ok(match (task.kind, standing(reader, task, message)?) {
         (_, Standing::TakenBack | Standing::In(DeliveryState::Pending)) => false,
         (TaskKind::Recover, Standing::In(state)) => state != DeliveryState::Delivered,

@@ -41,16 +41,19 @@ use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
 
+use crate::alerts::Ear;
 use crate::catalog::CommitError;
 use crate::clock::Clock;
 use crate::core::delivery::DeliveryState;
 use crate::core::shard::{Incoming, Settled};
+use crate::history::FreshFrom;
 use crate::keeper::{KeeperProgress, LedgerBatch};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
 use crate::shard::{ShardBatches, Shards};
+use crate::vitals::Vitals;
 use cancelled::Cancelled;
 pub(crate) use chain::ANSWER_BYTES_MAX;
 pub(crate) use event_ids::{EventIds, Known};
@@ -97,10 +100,14 @@ pub(crate) struct Writer {
     pub(crate) shards: Arc<Shards>,
     pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) metrics: Arc<Metrics>,
+    /// Hears how attempts ended, for alerts.
+    pub(crate) ear: Ear,
     pub(crate) clock: Clock,
     pub(crate) settings: WriterSettings,
     pub(crate) available_bytes: Box<dyn Fn() -> u64 + Send>,
     pub(crate) event_ids: EventIds,
+    pub(crate) fresh_from: Arc<FreshFrom>,
+    pub(crate) vitals: Arc<Vitals>,
     pub(crate) state: State,
 }
 

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use posthaste_storage::log::{AppendError, BATCH_BYTES_MAX};
 use posthaste_storage::record::{
-    Attempt, Change as ChangeRecord, Extras as ExtrasRecord, Message as MessageRecord,
+    Attempt, Change as ChangeRecord, Course, Extras as ExtrasRecord, Message as MessageRecord,
     Parked as ParkedRecord, Record, Settled as SettledRecord, event_hash,
 };
 use posthaste_storage::{EntryId, Position};
@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Block, Cancel, Event, Job, Known, PublishReply, Writer};
 use crate::catalog::{Change, CommitError};
-use crate::core::delivery::DeliveryState;
+use crate::core::delivery::{DeliveryState, Marks, Trigger};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -210,7 +210,8 @@ impl Writer {
             Event::Parked(parked) => self.log.append(&Record::Parked(parked_record(parked))),
             Event::Settled(settled) => {
                 let id = self.log.next_id(now_ms);
-                self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms)))
+                let why = self.shards.places.why_not(settled.key.endpoint);
+                self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms, why)))
             }
         };
         let next = match &event {
@@ -335,12 +336,30 @@ fn attempt_record<'a>(id: EntryId, ended: &'a AttemptEnded<Report>) -> Attempt<'
         response_headers: report.map_or(&[], |report| report.response_headers.as_ref()),
         response_body: report.map_or(&[], |report| report.response_body.as_ref()),
         detail: report.map_or("", |report| report.detail.as_ref()),
+        course: course(ended),
+    }
+}
+
+fn course(ended: &AttemptEnded<Report>) -> Course {
+    let by_hand = ended.progress.marks.has(Marks::BY_HAND);
+    let trigger = if by_hand { Trigger::Manual } else { Trigger::Scheduled };
+    let course = Course { trigger: trigger.code(), ..Course::default() };
+    let Some(report) = &ended.report else { return course };
+    let timing = report.timing;
+    Course {
+        dns_us: timing.dns_us,
+        connect_us: timing.connect_us,
+        tls_us: timing.tls_us,
+        first_byte_us: timing.first_byte_us,
+        reused: report.reused,
+        signed_secs: report.signed_secs,
+        ..course
     }
 }
 
 /// A delivery that ends without an attempt is told as the refusal to make one, so that history and the outcome
 /// stream account for every delivery.
-fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'static> {
+fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64, why: &'static str) -> Attempt<'static> {
     Attempt {
         id,
         message: settled.key.message.0,
@@ -358,7 +377,8 @@ fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64) -> Attempt<'sta
         message_at: settled.message_at,
         response_headers: &[],
         response_body: &[],
-        detail: "",
+        detail: why,
+        course: Course::default(),
     }
 }
 

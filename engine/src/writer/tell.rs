@@ -10,6 +10,7 @@ use posthaste_storage::ledger::{Standing, Update};
 use super::carry::StagedCarry;
 use super::stage::{StagedCancel, StagedChange, StagedEvent, StagedPublish, Stored};
 use super::{Block, Event, Writer};
+use crate::alerts::{Ended, Heard};
 use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
@@ -39,6 +40,7 @@ impl Writer {
         if !updates.is_empty() || !cancelled.is_empty() {
             self.send_to_keeper(updates, cancelled);
         }
+        self.fresh_from.set(self.low_water());
     }
 
     fn tell_publish(&mut self, publish: StagedPublish, batches: &mut ShardBatches) {
@@ -113,13 +115,18 @@ impl Writer {
         self.outcomes.written();
         let mut updates = Vec::new();
         let mut stored = vec![0; self.shards.len()];
+        self.note_vitals(&events);
+        let mut ended_ones = Vec::with_capacity(events.len());
         for StagedEvent { shard, at, event } in events {
             if let Some(shard) = shard {
                 stored[shard] += 1;
             }
             let taken_back = self.state.cancelled.is_held(&event);
             let update = match event {
-                Event::Ended(ended) => self.tell_ended(&ended, at),
+                Event::Ended(ended) => {
+                    ended_ones.push(for_alerts(&ended));
+                    self.tell_ended(&ended, at)
+                }
                 Event::Parked(parked) => self.tell_parked(&parked, at),
                 Event::Settled(settled) => self.tell_settled(&settled, at),
             };
@@ -132,7 +139,23 @@ impl Writer {
         }
         self.outcomes.publish();
         self.shards.stored(&stored);
+        if !ended_ones.is_empty() {
+            self.ear.hear(Heard::Ended(ended_ones));
+        }
         updates
+    }
+
+    fn note_vitals(&self, events: &[StagedEvent]) {
+        let (now, mut vitals) = (self.clock.now(), self.vitals.lock());
+        for staged in events {
+            // What came from a URL that the message brought along says nothing about the endpoint.
+            if let Event::Ended(ended) = &staged.event
+                && !ended.progress.marks.has(Marks::ELSEWHERE)
+            {
+                let took_us = ended.report.as_ref().map_or(0, |report| report.timing.total_us);
+                vitals.note(ended.key.endpoint, now, ended.outcome, took_us);
+            }
+        }
     }
 
     fn tell_ended(&mut self, ended: &AttemptEnded<Report>, at: Position) -> Option<Update> {
@@ -208,6 +231,16 @@ fn marks(extras: Option<&Extras>) -> Marks {
     Marks::NONE
         .with(Marks::ELSEWHERE, extras.url.is_some())
         .with(Marks::ORDERED, extras.ordering_key.is_some())
+}
+
+fn for_alerts(ended: &AttemptEnded<Report>) -> Ended {
+    Ended {
+        endpoint: ended.key.endpoint,
+        message: ended.key.message,
+        outcome: ended.outcome,
+        state: ended.state,
+        elsewhere: ended.progress.marks.has(Marks::ELSEWHERE),
+    }
 }
 
 fn update(key: DeliveryKey, at: Position, to: Standing) -> Update {

@@ -14,3 +14,13 @@ fn the_configuration_in_the_operations_document_is_the_shipped_one() {
     }
     assert_eq!(block, SHIPPED);
 }
+
+#[test]
+fn the_operations_document_names_every_behaviour_of_the_test_receiver() {
+    let source = include_str!("../../../loadtest/src/receiver/behaviour.rs");
+    let rows: Vec<&str> = source.lines().filter_map(|line| line.strip_prefix("//! ")).collect();
+    let rows = rows.into_iter().filter(|line| line.starts_with("| `/"));
+    let missing: Vec<&str> = rows.clone().filter(|row| !OPERATIONS.contains(row)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(rows.count() >= 11);
+}

@@ -3,16 +3,20 @@
 //!
 //! | about | files |
 //! |---|---|
-//! | messages coming in | `publish`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
+//! | messages coming in | `publish`, `routing`, `schedule`, `own_url`, `bad_input`, `bad_frames` |
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
-//! | what a request looks like | `formats`, `identities` |
+//! | what a request looks like | `formats`, `identities`, `proxy` |
+//! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | what the operator hears | `alerts`, `audit` |
 //! | the process | `start`, `documents`, `demo` |
-//! | the programs of others | `counterparts` |
+//! | the programs of others | `counterparts`, `examples` |
 //!
 //! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
 //! error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
+mod alerts;
+mod audit;
 mod bad_frames;
 mod bad_input;
 mod chains;
@@ -21,6 +25,7 @@ mod demo;
 mod derived_folders;
 mod disk_full;
 mod documents;
+mod examples;
 mod fairness;
 mod formats;
 mod harness;
@@ -30,10 +35,13 @@ mod kill;
 mod lockout;
 mod outcomes;
 mod own_url;
+mod probe;
+mod proxy;
 mod publish;
 mod repair;
 mod restart;
 mod retries;
+mod routing;
 mod schedule;
 mod start;
 mod torn_log;

@@ -6,7 +6,7 @@ use posthaste_protocol::value::Value;
 use posthaste_protocol::{OutcomeRecord, StreamId};
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, Receiver, Resp, World, wait_for_async};
+use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Receiver, Resp, World, bulk, wait_for_async};
 
 const KEY: &str = "outcomes:acme";
 
@@ -127,4 +127,47 @@ async fn outcomes_of_an_unknown_application_are_refused() {
     let refused = resp.call(&["XREAD", "STREAMS", "outcomes:nobody", "0"]).await;
     assert_eq!(refused, Value::Error("ERR there is no application 'nobody'".into()));
     assert_eq!(resp.xlen(APPLICATION).await, 0);
+}
+
+#[tokio::test]
+async fn what_a_receiver_answered_is_told_to_those_who_asked_for_it() {
+    const REPLY: &str = r#"{"messages":[{"content":"thanks"}]}"#;
+    let receiver = Receiver::behaving(|received, _| match received.body.as_ref() {
+        b"1" => Answer::Typed(200, "application/json", REPLY.into()),
+        b"2" => Answer::Typed(500, "Application/JSON; charset=utf-8", r#"{"messages": oops"#.into()),
+        b"3" => Answer::Typed(200, "text/plain", "thanks".into()),
+        b"4" => Answer::Typed(200, "application/problem+json", format!("\"{}\"", "x".repeat(60_000))),
+        _ => Answer::Status(204),
+    })
+    .await;
+    let world = World::with(&[], json!({ "tellResponse": true, "retryPolicy": "none" }), receiver).await;
+    let quiet = Receiver::answering(Answer::Body(200, "nobody asked")).await;
+    let quiet = world.add_endpoint(json!({}), &quiet).await;
+    let mut resp = world.resp().await;
+    let publish = |payload: &'static str, id: &'static [&'static str]| {
+        [&["XADD", "messages:acme", "*", "type", EVENT_TYPE, "payload", payload], id].concat()
+    };
+    for (payload, id) in
+        [("1", &["id", "sms-1"][..]), ("2", &["id", "sms-2"]), ("3", &[]), ("4", &[]), ("5", &[])]
+    {
+        bulk(&resp.call(&publish(payload, id)).await);
+    }
+    let (told, silent): (Vec<_>, Vec<_>) =
+        all(&mut resp, 10).await.into_iter().partition(|outcome| outcome.endpoint == world.endpoint);
+    assert!(silent.iter().all(|outcome| outcome.endpoint == quiet && outcome.response_body.is_none()));
+    assert!(silent.iter().all(|outcome| outcome.event_id.is_none()));
+    let of = |status: u16, id: Option<&str>, length: usize| {
+        let found = told.iter().find(|outcome| {
+            let body = outcome.response_body.as_ref().expect("asked for");
+            (outcome.status, outcome.event_id.as_deref(), body.len()) == (Some(status), id, length)
+        });
+        found.unwrap_or_else(|| panic!("{told:#?}"))
+    };
+    let reply = of(200, Some("sms-1"), REPLY.len());
+    assert_eq!(reply.response_body.as_deref(), Some(REPLY.as_bytes()));
+    assert_eq!(reply.response_json, Some(true));
+    assert_eq!(of(500, Some("sms-2"), 17).response_json, Some(false), "a broken one is told as such");
+    assert_eq!(of(200, None, 6).response_json, None, "it does not say that it is JSON");
+    assert_eq!(of(200, None, 60_002).response_json, Some(true), "long replies are told whole");
+    assert_eq!(of(204, None, 0).response_json, None);
 }

@@ -143,6 +143,7 @@ fn outcomes(read: &Xread<'_>, reply: &mut Encoder<'_>) {
         state: "delivered",
         event_id: None,
         response_body: None,
+        response_json: None,
     };
     reply.streams(1);
     reply.stream(format!("outcomes:{application}").as_bytes(), 2);

@@ -1,6 +1,6 @@
 //! The batch that gathers in memory until it is committed: one write, whatever the number of its records.
 
-use super::index::Note;
+use super::index::{Marks, Note};
 use super::layout::{BatchHeader, record_header, record_span};
 use super::limits::{BATCH_BYTES_MAX, BATCH_HEADER_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES};
 use super::{AppendError, SegmentHeader};
@@ -13,6 +13,7 @@ pub(super) struct PendingBatch {
     /// The batch as it will be on disk; the header is filled in last.
     buffer: Vec<u8>,
     notes: Vec<Note>,
+    marks: Marks,
     /// Where it goes; meaningful while there are records.
     place: Place,
 }
@@ -29,7 +30,7 @@ pub(super) struct Place {
 impl PendingBatch {
     pub(super) fn new() -> Self {
         let place = Place { at: Position::START, salt: Salt(0), new_segment: None };
-        Self { buffer: Vec::new(), notes: Vec::new(), place }
+        Self { buffer: Vec::new(), notes: Vec::new(), marks: Marks::default(), place }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -48,6 +49,10 @@ impl PendingBatch {
         &self.notes
     }
 
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     /// Fixes where the batch goes.
     pub(super) fn begin(&mut self, place: Place) {
         self.clear();
@@ -58,6 +63,7 @@ impl PendingBatch {
     pub(super) fn clear(&mut self) {
         self.buffer.clear();
         self.notes.clear();
+        self.marks = Marks::default();
     }
 
     /// Whether the record can be taken at all, before anything is copied.
@@ -89,6 +95,7 @@ impl PendingBatch {
         self.buffer[begin..body_at].copy_from_slice(&header);
         self.buffer.resize(begin + span, 0);
         self.notes.push(Note::new(offset, record));
+        self.marks.add(record);
         Ok(Position { segment: self.place.at.segment, offset })
     }
 

@@ -1,7 +1,8 @@
 //! What is known about a segment without reading it: enough to skip what cannot match.
 //!
 //! Four answers, for questions that would otherwise read a whole segment:
-//! - **blocks**: every so many bytes, which ids and which applications may be between here and the next one;
+//! - **blocks**: every so many bytes, which ids, applications, endpoints and kinds of facts may be between here and
+//!   the next one;
 //! - **rows**: where the records about a message may lie, by a hash of its id;
 //! - **events**: which event ids were seen;
 //! - **facts**: how many records, which ids, how many messages of which application.
@@ -17,6 +18,7 @@ mod block;
 mod facts;
 mod file;
 mod growing;
+mod marks;
 mod note;
 
 use std::sync::Arc;
@@ -26,6 +28,8 @@ pub(super) use self::facts::Facts;
 pub use self::facts::SegmentSummary;
 pub(super) use self::file::SealedIndex;
 pub(super) use self::growing::GrowingIndex;
+pub(super) use self::marks::Marks;
+pub use self::marks::Traits;
 pub(super) use self::note::{Note, row_hash};
 
 /// The index of one segment.

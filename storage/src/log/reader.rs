@@ -7,12 +7,15 @@
 //! - A record is handed out only with a valid checksum for its place. Wrong bytes are an error, never an answer.
 //! - What is damaged is an error; where damage is accepted, it is in the answer. It is never passed over in silence.
 
+mod filter;
 mod find;
 mod replay;
 
 use std::sync::Arc;
 
-pub use self::replay::Replayed;
+pub(super) use self::filter::Filter;
+pub use self::filter::Search;
+pub use self::replay::{Replayed, Searched};
 use super::ReadError;
 use super::files::FileKind;
 use super::index::SegmentSummary;

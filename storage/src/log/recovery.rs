@@ -322,7 +322,9 @@ fn read_header(file: &dyn DiskFile) -> io::Result<Result<SegmentHeader, HeaderFa
 
 /// Where the last batch of the segment begins; at its header, if it has none.
 fn last_batch_at(file: &dyn DiskFile, segment: &Segment) -> io::Result<u32> {
-    let Some((from, end)) = segment.blocks(0, u32::MAX, None).pop() else { return Ok(0) };
+    let Some((from, end)) = segment.blocks(0, u32::MAX, &super::reader::Filter::ALL).pop() else {
+        return Ok(0);
+    };
     let mut walker = Walker::new(file, segment.header.salt, from, end, end);
     let mut last = from;
     loop {

@@ -10,6 +10,7 @@ use super::files::{FileKind, Files};
 use super::index::{Facts, GrowingIndex, SealedIndex, SegmentIndex, SegmentSummary, row_hash};
 use super::layout::SegmentHeader;
 use super::limits::SEGMENT_HEADER_BYTES;
+use super::reader::Filter;
 use crate::record::EventSeen;
 use crate::{EntryId, Position};
 
@@ -68,13 +69,13 @@ impl Segment {
         }
     }
 
-    /// The parts between two offsets that may hold records of the application (any, for `None`), ascending.
+    /// The parts between two offsets that may hold what is wanted, ascending.
     /// All but the first begin where a batch does.
-    pub(super) fn parts(&self, from: u32, to: u32, application: Option<u64>) -> Vec<(u32, u32)> {
+    pub(super) fn parts(&self, from: u32, to: u32, wanted: &Filter) -> Vec<(u32, u32)> {
         let index = self.index.read();
         let (from, to) = (from.max(SEGMENT_HEADER_BYTES), to.min(index.facts().bytes));
         let mut parts: Vec<(u32, u32)> = Vec::new();
-        for (begin, end) in blocks_between(&index, from, to, application) {
+        for (begin, end) in blocks_between(&index, from, to, wanted) {
             match parts.last_mut() {
                 Some(last) if last.1 == begin => last.1 = end,
                 _ => parts.push((begin, end)),
@@ -84,10 +85,10 @@ impl Segment {
     }
 
     /// Like [`Self::parts`], block by block.
-    pub(super) fn blocks(&self, from: u32, to: u32, application: Option<u64>) -> Vec<(u32, u32)> {
+    pub(super) fn blocks(&self, from: u32, to: u32, wanted: &Filter) -> Vec<(u32, u32)> {
         let index = self.index.read();
         let (from, to) = (from.max(SEGMENT_HEADER_BYTES), to.min(index.facts().bytes));
-        blocks_between(&index, from, to, application).collect()
+        blocks_between(&index, from, to, wanted).collect()
     }
 
     /// Offsets of records that may be about the message, ascending; `None` when the index file is damaged.
@@ -98,8 +99,9 @@ impl Segment {
             SegmentIndex::Growing(growing) => {
                 let rows = growing.rows();
                 drop(index);
-                let rows = rows.iter().flat_map(|chunk| chunk.iter());
-                Ok(Some(rows.filter(|row| row.hash == hash).map(|row| row.at).collect()))
+                let mut offsets = Vec::new();
+                rows.iter().for_each(|chunk| chunk.find(hash, &mut offsets));
+                Ok(Some(offsets))
             }
             SegmentIndex::Sealed(sealed) => {
                 let sealed = Arc::clone(sealed);
@@ -152,20 +154,17 @@ impl Segment {
     }
 }
 
-/// The blocks that lie between two offsets, cut to them, and may hold records of the application.
+/// The blocks that lie between two offsets, cut to them, and may hold what is wanted.
 fn blocks_between(
     index: &SegmentIndex,
     from: u32,
     to: u32,
-    application: Option<u64>,
+    wanted: &Filter,
 ) -> impl Iterator<Item = (u32, u32)> {
     let blocks = index.blocks();
     let first = blocks.partition_point(|block| block.at <= from).saturating_sub(1);
     let ends = blocks[first..].iter().skip(1).map(|block| block.at).chain([u32::MAX]);
-    let wanted = move |applications: &super::index::Block| {
-        application.is_none_or(|application| applications.applications.may_hold(application))
-    };
-    let between = blocks[first..].iter().zip(ends).filter(move |(block, _)| wanted(block));
+    let between = blocks[first..].iter().zip(ends).filter(move |(block, _)| wanted.may_be_in(block));
     between.map(move |(block, end)| (block.at.max(from), end.min(to))).filter(|(begin, end)| begin < end)
 }
 

@@ -1,11 +1,14 @@
 //! From bytes to record: borrowed, checked field by field, never a panic.
 
 use super::cursor::Cursor;
-use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_VALUE};
+use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_NEXT, HAS_VALUE};
 use super::{
-    Attempt, Carried, Change, Channels, Endpoints, Message, PackedExtras, Parked, PendingList,
+    Attempt, Carried, Change, Channels, Course, Endpoints, Message, PackedExtras, Parked, PendingList,
     RECORD_VERSION, Record, RecordKind, Settled,
 };
+
+/// The first version in which attempts say how they went.
+const COURSE_SINCE: u8 = 2;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +63,7 @@ impl<'a> Record<'a> {
         let mut cursor = Cursor::new(body);
         let record = match RecordKind::from_code(kind).ok_or(newer)? {
             RecordKind::Message => Self::Message(decode_message(&mut cursor)?),
-            RecordKind::Attempt => Self::Attempt(decode_attempt(&mut cursor)?),
+            RecordKind::Attempt => Self::Attempt(decode_attempt(&mut cursor, version)?),
             RecordKind::Parked => Self::Parked(decode_parked(&mut cursor)?),
             RecordKind::Settled => Self::Settled(decode_settled(&mut cursor)?),
             RecordKind::Change => Self::Change(decode_change(&mut cursor)?),
@@ -99,8 +102,8 @@ fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeErro
     })
 }
 
-fn decode_attempt<'a>(cursor: &mut Cursor<'a>) -> Result<Attempt<'a>, DecodeError> {
-    Ok(Attempt {
+fn decode_attempt<'a>(cursor: &mut Cursor<'a>, version: u8) -> Result<Attempt<'a>, DecodeError> {
+    let mut attempt = Attempt {
         id: cursor.id("attempt id")?,
         message: cursor.id("message id")?,
         application: cursor.u64("application")?,
@@ -112,13 +115,24 @@ fn decode_attempt<'a>(cursor: &mut Cursor<'a>) -> Result<Attempt<'a>, DecodeErro
         outcome: cursor.u8("outcome")?,
         status: cursor.u16("status")?,
         state: cursor.u8("delivery state")?,
-        next_attempt_ms: cursor.u64("next attempt")?,
+        next_attempt_ms: next_attempt_ms(cursor, version)?,
         endpoint_revision: cursor.u32("endpoint revision")?,
         message_at: cursor.position("message position")?,
         response_headers: cursor.bytes("response headers")?,
         response_body: cursor.bytes("response body")?,
         detail: cursor.text("detail")?,
-    })
+        course: Course::default(),
+    };
+    if version >= COURSE_SINCE {
+        attempt.course = Course::decode(cursor, attempt.started_ms)?;
+    }
+    Ok(attempt)
+}
+
+/// From version 2 on a byte says whether there is one: most attempts have none.
+fn next_attempt_ms(cursor: &mut Cursor<'_>, version: u8) -> Result<u64, DecodeError> {
+    let is_there = version < COURSE_SINCE || flags(cursor, HAS_NEXT)? == HAS_NEXT;
+    if is_there { cursor.u64("next attempt") } else { Ok(0) }
 }
 
 fn decode_parked(cursor: &mut Cursor<'_>) -> Result<Parked, DecodeError> {
@@ -157,7 +171,7 @@ fn decode_carried<'a>(cursor: &mut Cursor<'a>) -> Result<Carried<'a>, DecodeErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Extras, PendingDelivery};
+    use crate::record::{Course, Extras, PendingDelivery};
     use crate::{EntryId, Position};
     use proptest::collection::vec;
     use proptest::option;
@@ -206,13 +220,16 @@ mod tests {
         fn every_other_record_reads_back_as_it_was_written(
             a: u64, b: u64, c: u64, d: u64, ms: u64, short: u16, byte: u8, number: u32,
             headers in vec(any::<u8>(), 0..150), detail in ".{0,8}", value in option::of(vec(any::<u8>(), 0..150)),
+            signed_secs in option::of(any::<u64>()), reused: bool, parts: [u32; 4],
         ) {
+            let [dns_us, connect_us, tls_us, first_byte_us] = parts;
+            let course = Course { dns_us, connect_us, tls_us, first_byte_us, reused, signed_secs, trigger: byte };
             let (id, message, at) = (EntryId::from_u64(a), EntryId::from_u64(b), Position::from_u64(d));
             reads_back(&Record::Attempt(Attempt {
                 id, message, application: c, endpoint: d, number: short, progress: short, started_ms: ms, duration_us: number,
                 outcome: byte, status: short, state: byte, next_attempt_ms: ms, endpoint_revision: number,
                 message_at: at, response_headers: &headers, response_body: value.as_deref().unwrap_or_default(),
-                detail: &detail,
+                detail: &detail, course,
             }));
             reads_back(&Record::Parked(Parked {
                 message, application: c, endpoint: d, attempts: short, due_ms: ms, message_at: at,
@@ -227,9 +244,42 @@ mod tests {
                 let _ = format!("{record:?}");
                 let mut again = Vec::new();
                 record.encode(&mut again);
-                prop_assert_eq!(Record::decode(kind, version, &again), Ok(record));
+                prop_assert_eq!(Record::decode(kind, RECORD_VERSION, &again), Ok(record));
             }
         }
+    }
+
+    #[test]
+    fn an_attempt_of_the_first_version_reads_without_its_course() {
+        let attempt = Attempt {
+            id: EntryId::new(2, 0),
+            message: EntryId::new(1, 0),
+            application: 1,
+            endpoint: 3,
+            number: 1,
+            progress: 1,
+            started_ms: 5,
+            duration_us: 9,
+            outcome: 1,
+            status: 200,
+            state: 2,
+            next_attempt_ms: 0,
+            endpoint_revision: 1,
+            message_at: Position::from_u64(64),
+            response_headers: b"a: b",
+            response_body: b"ok",
+            detail: "",
+            course: Course::default(),
+        };
+        let mut body = Vec::new();
+        Record::Attempt(attempt).encode(&mut body);
+        // There the time of the next attempt was always written, and nothing came behind the detail.
+        let next_at = 32 + 2 + 2 + 8 + 4 + 1 + 2 + 1;
+        body.splice(next_at..=next_at, [0; 8]);
+        body.pop();
+        assert_eq!(Record::decode(2, 1, &body), Ok(Record::Attempt(attempt)));
+        body.push(0);
+        assert_eq!(Record::decode(2, 1, &body), Err(DecodeError::BytesLeftOver { bytes: 1 }));
     }
 
     #[test]

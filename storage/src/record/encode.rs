@@ -7,6 +7,8 @@ use super::{Attempt, Carried, Change, Message, Parked, Record, Settled};
 pub(super) const HAS_EVENT_ID: u8 = 1;
 pub(super) const HAS_CONTENT_TYPE: u8 = 2;
 pub(super) const HAS_EXTRAS: u8 = 4;
+/// Flag of an attempt: there will be another.
+pub(super) const HAS_NEXT: u8 = 1;
 /// Flag of a change.
 pub(super) const HAS_VALUE: u8 = 1;
 
@@ -75,12 +77,18 @@ fn encode_attempt(attempt: &Attempt<'_>, into: &mut Vec<u8>) {
     into.push(attempt.outcome);
     into.extend_from_slice(&attempt.status.to_le_bytes());
     into.push(attempt.state);
-    into.extend_from_slice(&attempt.next_attempt_ms.to_le_bytes());
+    if attempt.next_attempt_ms == 0 {
+        into.push(0);
+    } else {
+        into.push(HAS_NEXT);
+        into.extend_from_slice(&attempt.next_attempt_ms.to_le_bytes());
+    }
     into.extend_from_slice(&attempt.endpoint_revision.to_le_bytes());
     into.extend_from_slice(&attempt.message_at.as_u64().to_le_bytes());
     put_bytes(into, attempt.response_headers);
     put_bytes(into, attempt.response_body);
     put_bytes(into, attempt.detail.as_bytes());
+    attempt.course.encode(attempt.started_ms, into);
 }
 
 fn encode_parked(parked: &Parked, into: &mut Vec<u8>) {

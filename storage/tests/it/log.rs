@@ -7,3 +7,4 @@ mod find;
 mod kit;
 mod model;
 mod real;
+mod search;

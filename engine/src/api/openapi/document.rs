@@ -18,13 +18,15 @@ const ABOUT: &str = "Posthaste stores messages, brings them to the endpoints tha
     that fails, and can say what became of each. The shapes are those of the open Svix server API; what is ours \
     says so. Fields that are not known are ignored. `null` for a field that cannot be empty counts as absent.";
 /// What shows the document to people, and what each part of it is about.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 10] = [
     ("Application", "Whose endpoints these are: a customer of the platform that runs this."),
     ("Event Type", "What messages are about, and what endpoints can ask for."),
     ("Endpoint", "URLs that want messages, with secret, policy and state."),
     ("Message", "What happened: published once, delivered to every endpoint that wants it."),
     ("Message Attempt", "What was tried, and what came back."),
     ("Background Task", "Much that is delivered again, and how far that has come."),
+    ("Alert", "What somebody should hear of."),
+    ("Audit", "Who changed what, and when."),
     ("Authentication", "Access for the people of one application."),
     ("Health", "The server itself."),
 ];
@@ -141,6 +143,7 @@ fn path_parameter(name: &str) -> Value {
         "endpoint_id" => ("The endpoint's id or uid", schema::uid("unique-ep-identifier")),
         "msg_id" => ("The message's id or event id", schema::uid("unique-msg-identifier")),
         "event_type_name" => ("The event type's name", schema::event_type()),
+        "alert_id" => ("The alert's id", schema::uid("al_08xTVbZb2uD")),
         "task_id" => ("The background task's id", schema::uid("qtask_08xTVbZb2uD")),
         "attempt_id" => ("The attempt's id", schema::uid("atmpt_1732300000000-0")),
         _ => ("An id", schema::uid("an-id")),
@@ -215,12 +218,26 @@ pub(in crate::api) mod query {
 
     /// Which messages.
     pub(in crate::api) fn of_messages() -> [Parameter; 4] {
+        let [before, after] = span();
         [
             Parameter::list("event_types", "Of one of these event types", schema::event_type()),
             Parameter::new("channel", "On this channel", schema::channel()),
+            before,
+            after,
+        ]
+    }
+
+    /// From when to when.
+    pub(in crate::api) fn span() -> [Parameter; 2] {
+        [
             Parameter::new("before", "Before this time", schema::time()),
             Parameter::new("after", "After this time", schema::time()),
         ]
+    }
+
+    /// Something that must be so, or must not; either if nothing is said.
+    pub(in crate::api) fn choice(name: &'static str, about: &'static str) -> Parameter {
+        Parameter::new(name, about, json!({ "type": "boolean" }))
     }
 
     /// Which attempts, by how they ended.

@@ -8,8 +8,11 @@ mod attempt;
 mod endpoint;
 mod error;
 mod event_type;
+mod history;
 mod message;
+mod operator;
 mod portal;
+mod probe;
 mod task;
 
 use serde_json::{Map, Value, json};
@@ -27,8 +30,11 @@ pub(super) fn all() -> Map<String, Value> {
         endpoint::schemas(),
         error::schemas(),
         event_type::schemas(),
+        history::schemas(),
         message::schemas(),
+        operator::schemas(),
         portal::schemas(),
+        probe::schemas(),
         task::schemas(),
         vec![("Ordering", schema::one_of(&["ascending", "descending"]))],
     ];

@@ -406,3 +406,10 @@ async fn an_event_type_is_put_and_patched() {
     );
     assert_eq!(world.call("PATCH", "/event-type/none", json!({})).await.0, 404);
 }
+
+#[tokio::test]
+async fn where_requests_come_from_is_said_to_whoever_may_use_the_api() {
+    let world = World::new();
+    let shown = world.get("/source-addresses").await;
+    assert_eq!(shown, (200, json!({"addresses": ["203.0.113.7/32"]})));
+}

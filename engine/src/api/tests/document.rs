@@ -12,13 +12,7 @@ use crate::api::route::BASE;
 use crate::api::routes;
 
 /// Operations of the open Svix server API that are not there yet, by id.
-const NOT_THERE_YET: [&str; 5] = [
-    "v1.endpoint.get-stats",
-    "v1.endpoint.send-example",
-    "v1.message-attempt.expunge-content",
-    "v1.message-attempt.list-attempted-messages",
-    "v1.message.expunge-content",
-];
+const NOT_THERE_YET: [&str; 2] = ["v1.message-attempt.expunge-content", "v1.message.expunge-content"];
 
 /// Method, path and id of each operation of the open Svix server API.
 const SVIX: &str = include_str!("svix_operations.txt");

@@ -157,7 +157,7 @@ async fn where_the_deliveries_of_a_message_stand_is_told_with_their_endpoints() 
         (status, delivery["uid"].clone(), delivery["url"].clone()),
         (200, json!("shop"), json!("https://shop.example/hook"))
     );
-    assert_eq!((delivery["status"].clone(), delivery["statusText"].clone()), (json!(1), json!("pending")));
+    assert_eq!((delivery["status"].clone(), delivery["statusText"].clone()), (json!(3), json!("sending")));
     assert_eq!(delivery["nextAttempt"], "2024-11-22T18:26:40Z");
 }
 

@@ -12,10 +12,12 @@ use posthaste_storage::EntryId;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::api::DeliveryCursor;
 use crate::api::{
-    Access, Again, AgainError, Answers, Api, AttemptQuery, EndpointHealth, Health, History, HistoryPage,
-    HistoryResult, Keys, MessageQuery, Messages, Portal, StoredAttempt, StoredDelivery, StoredMessage, Tasks,
-    router,
+    Access, Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
+    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, Keys,
+    LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
@@ -23,15 +25,21 @@ use crate::clock::Clock;
 use crate::config::{ApiKey, UnknownEventTypes};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
+use crate::probe::{Probe, ProbeError, Probed, Probes};
 use crate::publish::{Admitted, PublishError, PublishLimits};
+use crate::vitals::EndpointVitals;
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
+/// Where every first page of deliveries ends.
+pub(super) const DELIVERY_CURSOR: DeliveryCursor =
+    DeliveryCursor { as_of: 3, fresh_from: 2, at: 1, endpoint: 31 };
 /// When the first message is published, unix milliseconds.
 pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
 
 pub(super) struct World {
     router: Router,
     pub(super) log: Arc<FakeLog>,
+    pub(super) editor: Editor,
     pub(super) engine: Arc<FakeEngine>,
 }
 
@@ -60,11 +68,12 @@ impl World {
         };
         let tasks = Arc::new(FakeTasks(editor.clone()));
         let router = router(Api {
-            editor,
+            editor: editor.clone(),
             messages: Arc::clone(&engine) as _,
             tasks,
             history: Arc::clone(&engine) as _,
             health: Some(Arc::clone(&engine) as _),
+            probes: Arc::clone(&engine) as _,
             limits,
             access: Access {
                 keys: Keys::new(tokens, rate_max).with(keys, rate_max),
@@ -73,8 +82,9 @@ impl World {
             answers: Answers::new(1_000, 1 << 20),
             public_url: "https://hooks.example".into(),
             clock: Clock::start(),
+            source_addresses: vec!["203.0.113.7/32".into()],
         });
-        Self { router, log, engine }
+        Self { router, log, editor, engine }
     }
 
     pub(super) async fn call_with(
@@ -113,6 +123,15 @@ impl World {
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 
+    /// An answer that is text.
+    pub(super) async fn call_text(&self, method: &str, path: &str) -> String {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 200);
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
     pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.call_with(method, path, &body, None).await;
@@ -121,6 +140,16 @@ impl World {
 
     pub(super) async fn get(&self, path: &str) -> (u16, Value) {
         self.call("GET", path, Value::Null).await
+    }
+
+    /// An answer of one JSON object a line.
+    pub(super) async fn lines(&self, path: &str) -> Vec<Value> {
+        let request = Request::builder().uri(format!("/api/v1{path}")).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+        let bytes = axum::body::to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 
     pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
@@ -147,6 +176,12 @@ pub(super) struct FakeEngine {
     pub(super) again: Mutex<Vec<Again>>,
     pub(super) refuses_with: Mutex<Option<PublishError>>,
     pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
+    pub(super) probes: Mutex<Vec<Probe>>,
+    pub(super) probe_answer: Mutex<Option<Result<Probed, ProbeError>>>,
+    pub(super) last_delivery_query: Mutex<Option<DeliveryQuery>>,
+    pub(super) vitals: Mutex<Option<EndpointVitals>>,
+    /// What the next list is told to go on from, instead of being whole.
+    pub(super) resume: Mutex<Option<EntryId>>,
     published: AtomicU16,
 }
 
@@ -213,9 +248,21 @@ impl FakeEngine {
     }
 }
 
+impl Probes for FakeEngine {
+    fn probe(&self, probe: Probe) -> BoxFuture<'_, Result<Probed, ProbeError>> {
+        let answer = self.probe_answer.lock().take();
+        self.probes.lock().push(probe);
+        Box::pin(async { answer.expect("a test that probes says what comes of it") })
+    }
+}
+
 impl Health for FakeEngine {
     fn endpoint(&self, _: &Endpoint) -> Option<EndpointHealth> {
         Some(EndpointHealth { state: "healthy", until: None })
+    }
+
+    fn vitals(&self, _: EndpointId) -> Option<EndpointVitals> {
+        self.vitals.lock().clone()
     }
 }
 
@@ -246,7 +293,85 @@ impl History for FakeEngine {
         newest_first.retain(|message| {
             query.event_types.is_empty() || query.event_types.iter().any(|name| **name == *message.event_type)
         });
-        Box::pin(async move { Ok(cut(newest_first, &query.start, query.limit, |message| message.id)) })
+        let resume = self.resume.lock().take();
+        Box::pin(async move {
+            let page = cut(newest_first, &query.start, query.limit, |message| message.id);
+            Ok(HistoryPage { done: page.done && resume.is_none(), resume, ..page })
+        })
+    }
+
+    fn messages_to_endpoint(
+        &self,
+        _: ApplicationId,
+        endpoint: EndpointId,
+        status: Option<MessageStatus>,
+        query: MessageQuery,
+    ) -> HistoryResult<'_, HistoryPage<(StoredMessage, StoredDelivery)>> {
+        let delivery = self.deliveries.lock().iter().find(|delivery| delivery.endpoint == endpoint).copied();
+        let messages = self.messages.lock().clone();
+        let found = messages.into_iter().rev().filter_map(|message| Some((message, delivery?)));
+        let found =
+            found.filter(|(_, delivery)| status.is_none_or(|status| delivery.status(FIRST_MS) == status));
+        let found: Vec<_> = found.collect();
+        Box::pin(async move { Ok(cut(found, &query.start, query.limit, |(message, _)| message.id)) })
+    }
+
+    fn query_deliveries(&self, _: ApplicationId, query: DeliveryQuery) -> HistoryResult<'_, DeliveryPage> {
+        let id = MessageId(EntryId::new(FIRST_MS, 0));
+        let last = self.attempts.lock().last().map(|attempt| LastAttempt {
+            id: attempt.id,
+            outcome: attempt.outcome,
+            started_ms: attempt.started_ms,
+        });
+        let deliveries = self.deliveries.lock();
+        let listed = deliveries.iter().map(|delivery| ListedDelivery {
+            message: id,
+            event_id: None,
+            event_type: Some("a".into()),
+            delivery: *delivery,
+            last,
+        });
+        let items: Vec<_> = listed.take(query.limit).collect();
+        let next = query.cursor.is_none().then_some(DELIVERY_CURSOR);
+        *self.last_delivery_query.lock() = Some(query);
+        Box::pin(async move { Ok(DeliveryPage { items, next }) })
+    }
+
+    fn count_deliveries(
+        &self,
+        _: ApplicationId,
+        _: EndpointId,
+        since_ms: u64,
+        until_ms: u64,
+    ) -> HistoryResult<'_, DeliveryCounts> {
+        let counts = DeliveryCounts {
+            success: 1,
+            pending: 2,
+            sending: 3,
+            fail: 4,
+            cancelled: 5,
+            counted_since_ms: (since_ms == 0).then_some(until_ms - 1_000),
+        };
+        Box::pin(async move { Ok(counts) })
+    }
+
+    fn export_place(&self, after_ms: Option<u64>, _: Option<u64>) -> HistoryResult<'_, ExportPlace> {
+        Box::pin(async move { Ok(ExportPlace { from: after_ms.unwrap_or(0), to: 0 }) })
+    }
+
+    /// First the messages, then the attempts.
+    fn export_part(&self, _: ApplicationId, place: ExportPlace) -> HistoryResult<'_, ExportPart> {
+        let part = match place.to {
+            0 => ExportPart {
+                items: self.messages.lock().iter().cloned().map(Exported::Message).collect(),
+                next: Some(ExportPlace { to: 1, ..place }),
+            },
+            _ => ExportPart {
+                items: self.attempts.lock().iter().cloned().map(Exported::Attempt).collect(),
+                next: None,
+            },
+        };
+        Box::pin(async move { Ok(part) })
     }
 
     fn attempt(
@@ -300,10 +425,10 @@ fn cut<T, K: Ord + Copy>(
         Start::Before(first) => {
             items.retain(|item| key(item) > first);
             let done = items.len() <= limit;
-            return HistoryPage { items: items.split_off(items.len().saturating_sub(limit)), done };
+            return HistoryPage::new(items.split_off(items.len().saturating_sub(limit)), done);
         }
     }
     let done = items.len() <= limit;
     items.truncate(limit);
-    HistoryPage { items, done }
+    HistoryPage::new(items, done)
 }

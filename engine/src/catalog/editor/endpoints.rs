@@ -32,6 +32,22 @@ impl Editor {
         self.write_new_endpoint(turn, application, draft, secret).await
     }
 
+    /// The endpoint that [`Self::create_endpoint`] would make, and nothing is stored.
+    ///
+    /// # Errors
+    /// As for [`Self::create_endpoint`], but for what concerns storing it.
+    pub fn try_endpoint(
+        &self,
+        application: ApplicationId,
+        mut draft: EndpointDraft,
+        secret: Option<&str>,
+    ) -> Result<Endpoint, CatalogError> {
+        self.check_endpoint(application, None, &mut draft)?;
+        let secret = first_secret(secret)?;
+        let now_ms = unix_ms();
+        Ok(draft.into_endpoint(EndpointId::new(now_ms, random()), application, vec![secret], now_ms))
+    }
+
     /// Makes the endpoint `id_or_uid` as the draft says, or a new one, whose uid that is if the draft has none.
     /// What the draft cannot say (secrets) stays.
     ///
@@ -135,10 +151,7 @@ impl Editor {
         secret: Option<&str>,
     ) -> Result<Arc<Endpoint>, CatalogError> {
         self.check_endpoint(application, None, &mut draft)?;
-        let secret = match secret {
-            Some(text) => Secret::parse("secret", text)?,
-            None => Secret::generate(SignatureKind::V1),
-        };
+        let secret = first_secret(secret)?;
         let now_ms = unix_ms();
         let id = loop {
             let id = EndpointId::new(now_ms, random());
@@ -216,6 +229,11 @@ impl Editor {
         }
         Ok(())
     }
+}
+
+/// The given secret, or a new one.
+fn first_secret(given: Option<&str>) -> Result<Secret, FieldError> {
+    given.map_or_else(|| Ok(Secret::generate(SignatureKind::V1)), |text| Secret::parse("secret", text))
 }
 
 fn next_revision(present: &Endpoint) -> Endpoint {

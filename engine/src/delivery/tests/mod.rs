@@ -5,6 +5,7 @@ mod connections;
 mod guard;
 mod identities;
 mod limits;
+mod proxies;
 mod receiver;
 mod tls;
 
@@ -40,7 +41,7 @@ async fn settle() {
     }
 }
 
-fn config() -> DeliveryConfig {
+pub(crate) fn config() -> DeliveryConfig {
     let limit = Duration::from_secs(20);
     DeliveryConfig {
         timeouts: Timeouts { dns: limit, connect: limit, tls: limit, first_byte: limit, total: limit },
@@ -60,6 +61,7 @@ fn config() -> DeliveryConfig {
         http2: true,
         egress: policy(&["127.0.0.0/8"]),
         trust: Trust::load(None).unwrap(),
+        proxy: None,
     }
 }
 

@@ -91,7 +91,7 @@ impl Authority {
 
 /// A receiver behind TLS that answers 204 to everything, in the version that was agreed on.
 pub(super) struct TlsReceiver {
-    port: u16,
+    pub(super) port: u16,
     connections: Rc<Cell<usize>>,
     http2_requests: Rc<Cell<usize>>,
 }

@@ -28,6 +28,7 @@ use crate::outcomes::Outcomes;
 use crate::publish::{Admitted, PublishError};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{Shards, ToShard};
+use crate::vitals::Vitals;
 use crate::writer::{Cancel, Event, Job, State, Writer, WriterHandle, WriterSettings, queue};
 
 pub(crate) const APPLICATION: ApplicationId = ApplicationId::from_u64(1);
@@ -130,6 +131,8 @@ impl World {
             shards.places.set(EndpointId::from_u64(endpoint), 0);
         }
         let metrics = Metrics::new();
+        // Nobody listens: what is said is lost.
+        let (ear, _) = crate::alerts::ear(metrics.clone());
         metrics.pending.inc_by(in_ledger as i64);
         let low_water = fresh.keys().next().copied().unwrap_or(log.end());
         let mut state = State::default();
@@ -161,6 +164,7 @@ impl World {
             keeper_progress: progress,
             shards: shards.clone(),
             metrics,
+            ear,
             clock,
             settings: WriterSettings {
                 reserve_bytes: 0,
@@ -175,6 +179,8 @@ impl World {
                 disk.available_bytes(std::path::Path::new("/")).unwrap_or(u64::MAX)
             }),
             event_ids,
+            fresh_from: Arc::default(),
+            vitals: Arc::new(Vitals::new(Tick::ZERO)),
             state,
         };
         let (hands, done) = (BTreeMap::new(), HashSet::new());

@@ -27,6 +27,8 @@ pub(crate) enum Answer {
     After(Duration, u16),
     /// This status and this body.
     Body(u16, &'static str),
+    /// This status, content type and body.
+    Typed(u16, &'static str, String),
     /// Nothing, ever.
     Hang,
 }
@@ -177,6 +179,7 @@ async fn receive(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: By
             status(code).into_response()
         }
         Answer::Body(code, body) => (status(code), body).into_response(),
+        Answer::Typed(code, kind, body) => (status(code), [("content-type", kind)], body).into_response(),
         Answer::Hang => std::future::pending().await,
     }
 }

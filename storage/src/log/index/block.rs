@@ -1,5 +1,6 @@
 //! Blocks: a segment in stretches of some hundred kilobytes, with what may be found in each.
 
+use super::marks::Marks;
 use super::note::Note;
 use crate::EntryId;
 use crate::checksum::mix;
@@ -11,11 +12,17 @@ pub(in crate::log) struct Block {
     /// The largest id drawn for a record in it.
     pub(in crate::log) id_max: EntryId,
     pub(in crate::log) applications: ApplicationSet,
+    pub(in crate::log) marks: Marks,
 }
 
 impl Block {
     pub(in crate::log) const fn new(at: u32) -> Self {
-        Self { at, id_max: EntryId::MIN, applications: ApplicationSet { bits: [0; 8] } }
+        Self {
+            at,
+            id_max: EntryId::MIN,
+            applications: ApplicationSet { bits: [0; 8] },
+            marks: Marks { endpoints: [0; 16], traits: 0 },
+        }
     }
 
     pub(super) fn add(&mut self, note: &Note) {
@@ -28,6 +35,7 @@ impl Block {
     /// From now on the block may hold anything.
     pub(super) fn add_any(&mut self) {
         (self.id_max, self.applications) = (EntryId::MAX, ApplicationSet { bits: [u64::MAX; 8] });
+        self.marks = Marks::ALL;
     }
 }
 

@@ -3,7 +3,7 @@
 //! | part | content |
 //! |---|---|
 //! | header, 64 bytes | magic `PHSTIDX1`, version u32, segment u32, salt u64, segment bytes u32, head bytes u32, rows u32, events u32, checksum of the events u32, zeros; at 60: checksum of the 60 bytes before and the head |
-//! | head | next batch u64, first id u64, largest id u64 (0: none), largest id seen u64, 6 x records u32, then four lists of u32 length: blocks (offset u32, largest id u64, applications 8 x u64), pages (first hash u32, checksum u32), messages (application u64, count u32), damage (from u32, to u32) |
+//! | head | next batch u64, first id u64, largest id u64 (0: none), largest id seen u64, then five lists of u32 length: records of each kind (u32), blocks (offset u32, largest id u64, applications 8 x u64, endpoints 16 x u64, traits u32), pages (first hash u32, checksum u32), messages (application u64, count u32), damage (from u32, to u32) |
 //! | rows | (hash u32, offset u32) in ascending order, in pages of 512 rows (4 KiB); the last may be shorter |
 //! | events | (hash u64, message u64, digest 16 bytes) in the order of the segment |
 //!
@@ -16,15 +16,17 @@ use std::sync::Arc;
 use super::block::{ApplicationSet, Block};
 use super::facts::Facts;
 use super::growing::GrowingIndex;
+use super::marks::Marks;
 use super::note::Row;
 use crate::EntryId;
 use crate::checksum::Salt;
 use crate::disk::DiskFile;
 use crate::log::layout::{SegmentHeader, u32_at, u64_at};
-use crate::record::{EventSeen, RecordKind};
+use crate::record::EventSeen;
 
 const MAGIC: [u8; 8] = *b"PHSTIDX1";
-const VERSION: u32 = 1;
+/// Version 2 added what blocks know of endpoints and traits. Files of version 1 are made again.
+const VERSION: u32 = 2;
 const HEADER_BYTES: usize = 64;
 const ROW_BYTES: usize = 8;
 const PAGE_ROWS: usize = 512;
@@ -55,7 +57,7 @@ struct Page {
 impl SealedIndex {
     /// The bytes of the index file.
     pub(in crate::log) fn encode(header: &SegmentHeader, index: &GrowingIndex) -> Vec<u8> {
-        let mut rows: Vec<Row> = index.rows().iter().flat_map(|chunk| chunk.iter().copied()).collect();
+        let mut rows: Vec<Row> = index.rows().iter().flat_map(|chunk| chunk.rows().iter().copied()).collect();
         rows.sort_unstable();
         let rows_bytes: Vec<u8> = rows.iter().flat_map(|row| pair(row.hash, row.at)).collect();
         let mut events = Vec::with_capacity(index.events().len() * EVENT_BYTES);
@@ -110,17 +112,14 @@ impl SealedIndex {
         facts.bytes = u32_at(header, 24);
         [facts.id_first, facts.id_max] = [head.some_id()?, head.some_id()?];
         facts.id_seen_max = EntryId::from_u64(head.u64()?);
-        for count in &mut facts.records {
-            *count = head.u32()?;
-        }
+        // Kinds that came later are not in it, and not in its segment.
+        let records = head.list(Head::u32)?;
+        facts.records.iter_mut().zip(records).for_each(|(count, read)| *count = read);
         let blocks = head.list(|head| {
             let mut block = Block::new(head.u32()?);
             block.id_max = EntryId::from_u64(head.u64()?);
-            let mut bits = [0; 8];
-            for word in &mut bits {
-                *word = head.u64()?;
-            }
-            block.applications = ApplicationSet { bits };
+            block.applications = ApplicationSet { bits: head.u64s()? };
+            block.marks = Marks { endpoints: head.u64s()?, traits: head.u32()? };
             Some(block)
         })?;
         let pages = head.list(|head| Some(Page { first_hash: head.u32()?, checksum: head.u32()? }))?;
@@ -184,12 +183,15 @@ fn encode_head(salt: Salt, index: &GrowingIndex, rows: &[u8]) -> Vec<u8> {
     let id = |id: Option<EntryId>| id.map_or(0, EntryId::as_u64);
     let mut head = Vec::new();
     put_u64s(&mut head, [facts.next_batch, id(facts.id_first), id(facts.id_max), facts.id_seen_max.as_u64()]);
-    put_u32s::<{ RecordKind::ALL.len() }>(&mut head, facts.records);
+    put_u32s(&mut head, [facts.records.len() as u32]);
+    put_u32s(&mut head, facts.records);
     put_u32s(&mut head, [index.blocks().len() as u32]);
     for block in index.blocks() {
         put_u32s(&mut head, [block.at]);
         put_u64s(&mut head, [block.id_max.as_u64()]);
         put_u64s(&mut head, block.applications.bits);
+        put_u64s(&mut head, block.marks.endpoints);
+        put_u32s(&mut head, [block.marks.traits]);
     }
     put_u32s(&mut head, [rows.chunks(PAGE_BYTES).len() as u32]);
     for (number, page) in rows.chunks(PAGE_BYTES).enumerate() {
@@ -222,6 +224,14 @@ impl Head<'_> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
         Some(u64::from_le_bytes(*taken))
+    }
+
+    fn u64s<const N: usize>(&mut self) -> Option<[u64; N]> {
+        let mut words = [0; N];
+        for word in &mut words {
+            *word = self.u64()?;
+        }
+        Some(words)
     }
 
     fn some_id(&mut self) -> Option<Option<EntryId>> {

@@ -4,10 +4,11 @@
 //! copies only the last, and searches them without holding up the writer.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::block::Block;
 use super::facts::Facts;
+use super::marks::Marks;
 use super::note::{Note, Row, row_hash};
 use crate::record::{EventSeen, RecordKind};
 
@@ -18,7 +19,7 @@ pub(in crate::log) struct GrowingIndex {
     facts: Facts,
     block_bytes: u32,
     blocks: Vec<Block>,
-    full: Vec<Arc<[Row]>>,
+    full: Vec<Arc<RowChunk>>,
     last: Vec<Row>,
     events: Vec<EventSeen>,
     messages: HashMap<u64, u32>,
@@ -39,12 +40,22 @@ impl GrowingIndex {
     }
 
     /// Takes in the batch `number` that lies between these offsets.
-    pub(in crate::log) fn add_batch(&mut self, number: u64, at: u32, end: u32, notes: &[Note]) {
+    pub(in crate::log) fn add_batch(
+        &mut self,
+        number: u64,
+        at: u32,
+        end: u32,
+        notes: &[Note],
+        marks: &Marks,
+    ) {
         if self.blocks.last().is_none_or(|block| at - block.at >= self.block_bytes) {
             self.blocks.push(Block::new(at));
         }
         for note in notes {
             self.add(note);
+        }
+        if let Some(block) = self.blocks.last_mut() {
+            block.marks.merge(marks);
         }
         self.facts.bytes = end;
         self.facts.next_batch = number + 1;
@@ -67,7 +78,7 @@ impl GrowingIndex {
     fn add_row(&mut self, row: Row) {
         self.last.push(row);
         if self.last.len() == CHUNK_ROWS {
-            self.full.push(self.last.as_slice().into());
+            self.full.push(Arc::new(RowChunk::full(&self.last)));
             self.last.clear();
         }
     }
@@ -97,8 +108,9 @@ impl GrowingIndex {
     }
 
     /// The rows, in the order of writing, to be searched without the lock.
-    pub(in crate::log) fn rows(&self) -> Vec<Arc<[Row]>> {
-        self.full.iter().cloned().chain([self.last.as_slice().into()]).collect()
+    pub(in crate::log) fn rows(&self) -> Vec<Arc<RowChunk>> {
+        let last = RowChunk { rows: self.last.as_slice().into(), by_hash: None };
+        self.full.iter().cloned().chain([Arc::new(last)]).collect()
     }
 
     /// Messages of each application, by application.
@@ -107,5 +119,36 @@ impl GrowingIndex {
             self.messages.iter().map(|(application, count)| (*application, *count)).collect();
         messages.sort_unstable();
         messages
+    }
+}
+
+/// Rows in the order of writing. Those of a full chunk are sorted by the first who searches it: the writer does not
+/// pay for searches that never come.
+pub(in crate::log) struct RowChunk {
+    rows: Box<[Row]>,
+    by_hash: Option<OnceLock<Box<[Row]>>>,
+}
+
+impl RowChunk {
+    fn full(rows: &[Row]) -> Self {
+        Self { rows: rows.into(), by_hash: Some(OnceLock::new()) }
+    }
+
+    pub(in crate::log) fn rows(&self) -> &[Row] {
+        &self.rows
+    }
+
+    /// Adds the offsets of the rows with this hash, ascending.
+    pub(in crate::log) fn find(&self, hash: u32, offsets: &mut Vec<u32>) {
+        let Some(by_hash) = &self.by_hash else {
+            return offsets.extend(self.rows.iter().filter(|row| row.hash == hash).map(|row| row.at));
+        };
+        let sorted = by_hash.get_or_init(|| {
+            let mut sorted = self.rows.clone();
+            sorted.sort_unstable();
+            sorted
+        });
+        let first = sorted.partition_point(|row| row.hash < hash);
+        offsets.extend(sorted[first..].iter().take_while(|row| row.hash == hash).map(|row| row.at));
     }
 }

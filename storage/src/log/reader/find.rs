@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use super::replay::Filter;
+use super::filter::Filter;
 use super::{LogReader, read_record};
 use crate::log::ReadError;
 use crate::log::segment::Segment;
@@ -19,7 +19,7 @@ impl LogReader {
         let end = self.end();
         let from = self.seek_block(id);
         let mut found = end;
-        let filter = Filter { application: None };
+        let filter = Filter::ALL;
         self.forward(from, end, filter, |at, record| match record.own_id() {
             Some(own) if own >= id => {
                 found = at;
@@ -85,6 +85,27 @@ impl LogReader {
             for (at, record) in self.about(&segment, message)? {
                 let record = record.record();
                 if record.about() == Some(message) && show(at, record).is_break() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the records about a message that lie before `before`: attempts, deliveries that were parked or settled,
+    /// and copies of it that were carried forward. Oldest first, until `show` breaks.
+    pub fn records_about(
+        &self,
+        message: EntryId,
+        before: Position,
+        mut show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
+    ) -> Result<(), ReadError> {
+        for segment in self.segments_about(message) {
+            if segment.number() > before.segment {
+                break;
+            }
+            for (at, record) in self.about(&segment, message)? {
+                if at < before && show(at, record.record()).is_break() {
                     return Ok(());
                 }
             }
@@ -167,7 +188,7 @@ impl LogReader {
         }
         let from = Position { segment: number, offset: 0 };
         let to = Position { segment: number, offset: u32::MAX };
-        self.forward(from, to, Filter { application: None }, |at, record| {
+        self.forward(from, to, Filter::ALL, |at, record| {
             show(at, record);
             ControlFlow::Continue(())
         })?;

@@ -3,11 +3,12 @@
 use std::ops::ControlFlow;
 
 use super::LogReader;
-use crate::Position;
+use super::filter::{Filter, Search};
 use crate::log::segment::Segment;
 use crate::log::walker::{Step, Walker};
 use crate::log::{Damage, ReadError};
 use crate::record::Record;
+use crate::{EntryId, Position};
 
 /// How far reading came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,16 +19,16 @@ pub struct Replayed {
     pub damage: Vec<Damage>,
 }
 
-/// Which records to show.
-#[derive(Clone, Copy)]
-pub(super) struct Filter {
-    pub(super) application: Option<u64>,
-}
-
-impl Filter {
-    fn takes(self, record: &Record<'_>) -> bool {
-        self.application.is_none_or(|application| record.application() == Some(application))
-    }
+/// How far a search came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Searched {
+    /// What is wanted and lies at or after this position (and before where the search began) was shown. Where `show`
+    /// broke: the position of the last record shown.
+    pub to: Position,
+    /// Whether all was read down to where the search was to end.
+    pub whole: bool,
+    /// What was lost on the way, as in [`Replayed`].
+    pub damage: Vec<Damage>,
 }
 
 impl LogReader {
@@ -39,7 +40,7 @@ impl LogReader {
         to: Position,
         show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
     ) -> Result<Replayed, ReadError> {
-        self.forward(from, to, Filter { application: None }, show)
+        self.forward(from, to, Filter::ALL, show)
     }
 
     /// Like [`Self::replay`], for the records of one application: reads only the blocks that may hold some.
@@ -50,7 +51,7 @@ impl LogReader {
         to: Position,
         show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
     ) -> Result<Replayed, ReadError> {
-        self.forward(from, to, Filter { application: Some(application) }, show)
+        self.forward(from, to, Filter::application(application), show)
     }
 
     /// Shows every committed record before `from`, newest first, until `show` breaks.
@@ -59,7 +60,7 @@ impl LogReader {
         from: Position,
         show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
     ) -> Result<Replayed, ReadError> {
-        self.backward(from, Filter { application: None }, show)
+        self.backward(from, Filter::ALL, show)
     }
 
     /// Like [`Self::scan_back`], for the records of one application: reads only the blocks that may hold some.
@@ -69,7 +70,7 @@ impl LogReader {
         from: Position,
         show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
     ) -> Result<Replayed, ReadError> {
-        self.backward(from, Filter { application: Some(application) }, show)
+        self.backward(from, Filter::application(application), show)
     }
 
     pub(super) fn forward(
@@ -90,7 +91,7 @@ impl LogReader {
             self.check_gap(before.replace(number), number, &mut damage)?;
             let begin = if number == from.segment { from.offset } else { 0 };
             let end = if number == to.segment { to.offset } else { u32::MAX };
-            for part in segment.parts(begin, end, filter.application) {
+            for part in segment.parts(begin, end, &filter) {
                 if let Some(stopped) = self.walk(&segment, part, filter, &mut damage, &mut show)? {
                     return Ok(Replayed { to: stopped, damage });
                 }
@@ -157,7 +158,77 @@ impl LogReader {
         }
     }
 
-    pub(super) fn backward(
+    /// Shows the committed records in `to..from` that are wanted, newest first, until `show` breaks or `bytes` of the
+    /// log were read; at least one block is read whatever it says, so that a search that goes on from where the last
+    /// one stopped comes to an end.
+    pub fn search_back(
+        &self,
+        search: &Search,
+        (to, from): (Position, Position),
+        bytes: u64,
+        mut show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Searched, ReadError> {
+        let mut limits = Limits { to, bytes };
+        let from = from.min(self.end());
+        let mut replayed = Replayed { to: from, damage: Vec::new() };
+        let ended = self.backward_within(from, &mut limits, search.into(), &mut replayed, &mut show)?;
+        let reached = match ended {
+            BackwardEnd::Broke => replayed.to,
+            BackwardEnd::Spent { at } => at,
+            BackwardEnd::Whole => to.min(from),
+        };
+        Ok(Searched { to: reached, whole: ended == BackwardEnd::Whole, damage: replayed.damage })
+    }
+
+    /// Shows the committed records in `from..to` that are wanted, oldest first; otherwise like [`Self::search_back`].
+    /// [`Searched::to`] is where a search that goes on begins.
+    pub fn search(
+        &self,
+        search: &Search,
+        (from, to): (Position, Position),
+        mut bytes: u64,
+        mut show: impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
+    ) -> Result<Searched, ReadError> {
+        let to = to.min(self.end());
+        let filter = Filter::from(search);
+        let mut damage = Vec::new();
+        let mut before = None;
+        let mut spent = false;
+        for segment in self.shared.segments() {
+            let number = segment.number();
+            if number < from.segment || number > to.segment {
+                continue;
+            }
+            self.check_gap(before.replace(number), number, &mut damage)?;
+            let begin = if number == from.segment { from.offset } else { 0 };
+            let end = if number == to.segment { to.offset } else { u32::MAX };
+            for (block, stop) in segment.blocks(begin, end, &filter) {
+                let at = Position { segment: number, offset: block };
+                if spent {
+                    return Ok(Searched { to: at, whole: false, damage });
+                }
+                if let Some(to) = self.walk(&segment, (block, stop), filter, &mut damage, &mut show)? {
+                    return Ok(Searched { to, whole: false, damage });
+                }
+                bytes = bytes.saturating_sub(u64::from(stop - block));
+                spent = bytes == 0;
+            }
+        }
+        Ok(Searched { to: to.max(from), whole: true, damage })
+    }
+
+    /// The id of the first message or attempt at or after a position; `None` if there is none. Reads little: ids are
+    /// rarely far apart.
+    pub fn id_from(&self, at: Position) -> Result<Option<EntryId>, ReadError> {
+        let mut found = None;
+        self.forward(at, self.end(), Filter::ALL, |_, record| {
+            found = record.own_id();
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    fn backward(
         &self,
         from: Position,
         filter: Filter,
@@ -165,23 +236,53 @@ impl LogReader {
     ) -> Result<Replayed, ReadError> {
         let from = from.min(self.end());
         let mut replayed = Replayed { to: from, damage: Vec::new() };
+        let mut limits = Limits { to: Position::START, bytes: u64::MAX };
+        self.backward_within(from, &mut limits, filter, &mut replayed, &mut show)?;
+        Ok(replayed)
+    }
+
+    fn backward_within(
+        &self,
+        from: Position,
+        limits: &mut Limits,
+        filter: Filter,
+        replayed: &mut Replayed,
+        show: &mut impl FnMut(Position, Record<'_>) -> ControlFlow<()>,
+    ) -> Result<BackwardEnd, ReadError> {
         let mut after = None;
+        let mut spent = false;
         for segment in self.shared.segments().iter().rev() {
             let number = segment.number();
             if number > from.segment {
                 continue;
             }
+            if number < limits.to.segment {
+                break;
+            }
             if let Some(after) = after.replace(number) {
                 self.check_gap(Some(number), after, &mut replayed.damage)?;
             }
+            let begin = if number == limits.to.segment { limits.to.offset } else { 0 };
             let end = if number == from.segment { from.offset } else { u32::MAX };
-            for block in segment.blocks(0, end, filter.application).into_iter().rev() {
-                if self.walk_back(segment, block, filter, &mut replayed, &mut show)?.is_break() {
-                    return Ok(replayed);
+            for (block, to) in segment.blocks(0, end, &filter).into_iter().rev() {
+                if to <= begin {
+                    break;
                 }
+                if spent {
+                    return Ok(BackwardEnd::Spent { at: Position { segment: number, offset: to } });
+                }
+                let mut show = |at: Position, record: Record<'_>| match at < limits.to {
+                    true => ControlFlow::Continue(()),
+                    false => show(at, record),
+                };
+                if self.walk_back(segment, (block, to), filter, replayed, &mut show)?.is_break() {
+                    return Ok(BackwardEnd::Broke);
+                }
+                limits.bytes = limits.bytes.saturating_sub(u64::from(to - block));
+                spent = limits.bytes == 0;
             }
         }
-        Ok(replayed)
+        Ok(BackwardEnd::Whole)
     }
 
     /// Shows a block's records from the last to the first: reads it forward, because only that way can be
@@ -208,6 +309,23 @@ impl LogReader {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+/// Where reading backward is to end.
+struct Limits {
+    to: Position,
+    bytes: u64,
+}
+
+/// Why reading backward ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum BackwardEnd {
+    Whole,
+    Broke,
+    /// So much was read that what lies before `at` is left for another time.
+    Spent {
+        at: Position,
+    },
 }
 
 /// Records of one block, encoded one after the other: bounded by the block, or by the largest batch.

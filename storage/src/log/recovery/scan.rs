@@ -4,7 +4,7 @@
 
 use std::io;
 
-use crate::log::index::{GrowingIndex, Note};
+use crate::log::index::{GrowingIndex, Marks, Note};
 use crate::log::walker::{Step, Walker};
 
 /// A segment being read through.
@@ -14,6 +14,7 @@ pub(super) struct Scan<'a> {
     /// The batch being read: offset and number.
     batch: Option<(u32, u64)>,
     notes: Vec<Note>,
+    marks: Marks,
     /// What is lost of the batch being read.
     lost: Vec<(u32, u32)>,
 }
@@ -29,13 +30,16 @@ pub(super) enum Met {
 impl<'a> Scan<'a> {
     /// Reads from where the walker stands into an index that is empty so far.
     pub(super) fn new(walker: Walker<'a>, index: GrowingIndex) -> Self {
-        Self { walker, index, batch: None, notes: Vec::new(), lost: Vec::new() }
+        Self { walker, index, batch: None, notes: Vec::new(), marks: Marks::default(), lost: Vec::new() }
     }
 
     pub(super) fn step(&mut self) -> io::Result<Met> {
         match self.walker.step()? {
             Step::Batch { at, number } => self.batch = Some((at, number)),
-            Step::Record { at, record } => self.notes.push(Note::new(at, &record)),
+            Step::Record { at, record } => {
+                self.notes.push(Note::new(at, &record));
+                self.marks.add(&record);
+            }
             Step::Invalid { at, what } => return Ok(Met::Invalid { at, what }),
             Step::Newer { at, kind, version } => return Ok(Met::Newer { at, kind, version }),
             Step::End => return Ok(Met::End),
@@ -66,11 +70,12 @@ impl<'a> Scan<'a> {
     /// Takes what was read of the batch into the index.
     fn end_batch(&mut self) {
         if let Some((at, number)) = self.batch.take() {
-            self.index.add_batch(number, at, self.walker.at(), &self.notes);
+            self.index.add_batch(number, at, self.walker.at(), &self.notes, &self.marks);
         }
         for (from, to) in self.lost.drain(..) {
             self.index.add_damage(from, to);
         }
         self.notes.clear();
+        self.marks = Marks::default();
     }
 }

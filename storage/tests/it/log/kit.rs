@@ -7,7 +7,7 @@ use std::sync::Arc;
 use posthaste_storage::disk::sim::{Crash, SimDisk};
 use posthaste_storage::log::{CommitError, Log, LogError, LogOptions, LogReader, Recovery};
 use posthaste_storage::record::{
-    Attempt, Carried, Change, Channels, Endpoints, Message, PackedExtras, Parked, PendingDelivery,
+    Attempt, Carried, Change, Channels, Course, Endpoints, Message, PackedExtras, Parked, PendingDelivery,
     PendingList, Record, Settled,
 };
 use posthaste_storage::{EntryId, Position};
@@ -261,5 +261,6 @@ pub(crate) fn attempt(id: EntryId, message: EntryId, application: u64) -> Attemp
         response_headers: b"",
         response_body: b"",
         detail: "",
+        course: Course { first_byte_us: 1_000, reused: true, ..Course::default() },
     }
 }

@@ -57,6 +57,8 @@ fn out() -> Value {
         "triggerType",
         "url",
     ];
+    let explanation =
+        object(&["class", "text", "hint"], json!({ "class": text(), "text": text(), "hint": text() }));
     object(
         &required,
         json!({
@@ -73,6 +75,13 @@ fn out() -> Value {
             "state": described(named("DeliveryState"), "Ours: where the delivery stood afterwards"),
             "nextAttempt": described(or_null(time()), "Ours: when the next one was due"),
             "responseHeaders": described(text(), "Ours: as far as they are kept, one a line"),
+            "timing": described(named("AttemptTiming"), "Ours: how long its parts took; 0 for those that did not happen"),
+            "reused": described(json!({ "type": "boolean" }), "Ours: whether the connection was used before"),
+            "trigger": described(one_of(&["scheduled", "manual"]), "Ours: what set it off"),
+            "error": described(or_null(explanation), "Ours: what went wrong, for people"),
+            "requestHeaders":
+                described(or_null(map_of(text())), "Ours: what was sent, but for what is secret in it"),
+            "requestHeadersMissing": described(or_null(text()), "Ours: why those cannot be told"),
             "endpointVersion": described(count(), "Ours: the endpoint's version that it was made with"),
         }),
     )

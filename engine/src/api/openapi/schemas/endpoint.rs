@@ -16,6 +16,7 @@ pub(super) fn schemas() -> Vec<Schema> {
     let whole = with(fields.clone(), "required", vec!["url"]);
     vec![
         ("EndpointIn", extended(whole.clone(), json!({ "secret": or_null(secret()), "headers": headers() }))),
+        ("EndpointProbeIn", probe_in(&whole)),
         ("EndpointUpdate", extended(whole, json!({ "headers": headers() }))),
         ("EndpointPatch", extended(fields, json!({ "headers": headers() }))),
         ("EndpointOut", out()),
@@ -92,6 +93,12 @@ fn only_in() -> Value {
         "filterTypes": described(json!({}), "What `eventTypes` is called in older SDKs"),
         "rateLimit": described(json!({}), "What `throttleRate` is called in older SDKs"),
     })
+}
+
+/// An endpoint, and what is sent to it.
+fn probe_in(whole: &Value) -> Value {
+    let with_secret = extended(whole.clone(), json!({ "secret": or_null(secret()), "headers": headers() }));
+    extended(with_secret, super::probe::what_is_sent())
 }
 
 fn chain() -> Value {

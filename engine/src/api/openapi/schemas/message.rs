@@ -69,7 +69,7 @@ fn own_url() -> Value {
     )
 }
 
-fn message_out() -> Value {
+pub(super) fn message_out() -> Value {
     let more = json!({
         "id": id("msg_"), "timestamp": time(),
         "overrideUrl": described(text(), "Ours: the URL that the message brought along"),

@@ -1,0 +1,4 @@
+//! Alerts in virtual time: days pass in microseconds.
+
+mod speaker;
+mod watch;

@@ -1,0 +1,69 @@
+//! The headers that a request was sent with, made once more.
+//!
+//! They are not stored: id, time, payload, secret and settings are, and the same request comes of the same. Where one
+//! of them is not known any more, it is said which. What opens doors is masked.
+
+use std::collections::BTreeMap;
+
+use super::backend::{StoredAttempt, StoredMessage};
+use crate::catalog::Endpoint;
+use crate::delivery::{MessageHead, request_headers};
+use crate::directory::prepare_at;
+
+/// What stands for a value that opens doors.
+const MASK: &str = "***";
+/// Parts of names of headers whose values open doors.
+const SECRET_NAMES: &[&str] =
+    &["authorization", "auth", "token", "key", "secret", "password", "cookie", "credential", "session"];
+
+/// The headers, or in words why they cannot be told.
+pub(super) fn sent_headers(
+    attempt: &StoredAttempt,
+    endpoint: Option<&Endpoint>,
+    message: Option<&StoredMessage>,
+) -> Result<BTreeMap<String, String>, &'static str> {
+    let Some(secs) = attempt.signed_secs.filter(|_| was_sent(attempt)) else {
+        return Err(if was_sent(attempt) {
+            "it was recorded by an older version, which did not keep the second that was signed"
+        } else {
+            "no request was sent"
+        });
+    };
+    let endpoint = endpoint.ok_or("the endpoint is gone")?;
+    if endpoint.revision != attempt.endpoint_revision {
+        return Err("the endpoint was changed since");
+    }
+    if attempt.elsewhere {
+        return Err("it went to a URL that the message brought along");
+    }
+    let message = message.ok_or("the message is gone")?;
+    let target = prepare_at(endpoint, secs * 1_000).map_err(|_| "the endpoint's settings make no request")?;
+    let head = MessageHead { id: message.id, content_type: message.content_type.as_deref() };
+    let headers = request_headers(&target, head, message.payload.clone(), secs);
+    Ok(headers.into_iter().map(masked).collect())
+}
+
+/// Whether there was a connection to send it over.
+fn was_sent(attempt: &StoredAttempt) -> bool {
+    use crate::core::outcome::{Outcome, Phase};
+    let unconnected = matches!(
+        attempt.outcome,
+        Outcome::DnsFailed
+            | Outcome::ConnectFailed
+            | Outcome::TlsFailed
+            | Outcome::TimedOut(Phase::Dns | Phase::Connect | Phase::Tls)
+    );
+    attempt.outcome.is_sent() && !unconnected
+}
+
+fn masked((name, value): (String, String)) -> (String, String) {
+    let signs = name.starts_with("webhook-") || name.starts_with("svix-");
+    let is_secret = !signs && SECRET_NAMES.iter().any(|part| name.contains(part));
+    let value = match (is_secret, value.split_once(' ')) {
+        (false, _) => value,
+        // The scheme is no secret.
+        (true, Some((scheme @ ("Bearer" | "Basic"), _))) => format!("{scheme} {MASK}"),
+        (true, _) => MASK.into(),
+    };
+    (name, value)
+}
