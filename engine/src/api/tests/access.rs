@@ -145,6 +145,25 @@ async fn people_of_an_application_see_its_background_tasks_and_no_others() {
 }
 
 #[tokio::test]
+async fn the_audit_log_says_in_whose_name_something_was_changed() {
+    let world = world().await;
+    let (_, access) = call(&world, "POST", "/auth/app-portal-access/acme", json!({}), "right").await;
+    let portal = access["token"].as_str().unwrap();
+    let body = json!({ "description": "mine" });
+    call(&world, "PATCH", "/app/acme/endpoint/shop", body, portal).await;
+    let repeatable = Request::builder().method("POST").uri("/api/v1/app/acme/endpoint");
+    let repeatable = repeatable.header("idempotency-key", "one").header("authorization", "Bearer acme");
+    let body = json!({ "url": "https://shop.example/other" }).to_string();
+    assert_eq!(world.send(repeatable.body(Body::from(body)).unwrap()).await.status, 201);
+    let (_, list) = call(&world, "GET", "/audit?limit=3", Value::Null, "admin").await;
+    let actors: Vec<&str> =
+        list["data"].as_array().unwrap().iter().map(|entry| entry["actor"].as_str().unwrap()).collect();
+    let (_, acme) = call(&world, "GET", "/app/acme", Value::Null, "right").await;
+    assert_eq!(actors, ["acme", &format!("portal:{}", acme["id"].as_str().unwrap()), "token-1"]);
+    assert_eq!(call(&world, "GET", "/audit", Value::Null, "read").await.0, 403);
+}
+
+#[tokio::test]
 async fn portal_access_says_how_long_and_what_for_and_may_bring_its_application_along() {
     let world = world().await;
     let ask = async |path: &str, body: Value| call(&world, "POST", path, body, "right").await;

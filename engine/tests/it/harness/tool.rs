@@ -121,11 +121,12 @@ pub(crate) fn python_with(package: &str) -> Option<Tool> {
     None
 }
 
-/// Node.js, with the packages of `$POSTHASTE_NODE_MODULES`, if this one is among them.
+/// Node.js with this package, from `$POSTHASTE_NODE_MODULES` or where CI puts it.
 pub(crate) fn node_with(package: &str) -> Option<Tool> {
     let mut node = Tool::find("node")?;
-    let modules = std::env::var_os("POSTHASTE_NODE_MODULES").unwrap_or_default();
-    node.variables.push(("NODE_PATH", modules));
+    let beside = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/counterparts/node/node_modules");
+    let modules = std::env::var_os("POSTHASTE_NODE_MODULES").map_or_else(beside, PathBuf::from);
+    node.variables.push(("NODE_PATH", modules.into_os_string()));
     let has = node.command().args(["-e", &format!("require('{package}')")]).output();
     if has.is_ok_and(|output| output.status.success()) {
         return Some(node);
