@@ -96,7 +96,7 @@ async fn create_application(api: &Api, name: &str, fields: &Fields<'_>) -> Resul
     if draft.uid.as_deref().is_some_and(|uid| uid != name) {
         return Err(ApiError::body("application.uid", "application.uid must be the one in the path"));
     }
-    api.editor.put_application(name, draft).await?;
+    api.editor.put_application(name, |_| draft).await?;
     Ok(())
 }
 
