@@ -22,7 +22,7 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
-use crate::api::{self, Api, Tokens};
+use crate::api::{self, Access, Answers, Api, Keys, Portal};
 use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
 use crate::clock::{self, Clock};
 use crate::config::Config;
@@ -89,7 +89,7 @@ impl Engine {
         let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
         let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
-        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader);
+        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
         Ok(Self {
             folder,
@@ -392,7 +392,7 @@ impl Parts {
         runtime: &tokio::runtime::Runtime,
         (tcp, http): (TcpListener, TcpListener),
         reader: LogReader,
-    ) {
+    ) -> anyhow::Result<()> {
         let limits = self.limits(config);
         let unacknowledged =
             u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
@@ -413,7 +413,8 @@ impl Parts {
             connection_ids: AtomicI64::new(0),
         });
         runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
-        let router = self.router(config, runtime.handle(), limits, reader);
+        let public_url = public_url(config, http.local_addr()?);
+        let router = self.router(config, runtime.handle(), (limits, reader), public_url)?;
         let mut stop = self.stop.subscribe();
         runtime.spawn(async move {
             let stopped = async move {
@@ -427,6 +428,7 @@ impl Parts {
                 tracing::error!(%error, "the API's listener ended");
             }
         });
+        Ok(())
     }
 
     /// The management API, and the metrics beside it.
@@ -434,9 +436,9 @@ impl Parts {
         &self,
         config: &Config,
         runtime: &tokio::runtime::Handle,
-        limits: PublishLimits,
-        reader: LogReader,
-    ) -> axum::Router {
+        (limits, reader): (PublishLimits, LogReader),
+        public_url: String,
+    ) -> anyhow::Result<axum::Router> {
         let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
         let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
         let tasks = TaskRunner {
@@ -455,11 +457,35 @@ impl Parts {
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober.clone(),
             limits,
-            tokens: Tokens::new(&config.api.tokens),
+            access: access(config)?,
+            answers: answers(config),
+            public_url,
+            clock: self.clock,
             source_addresses: config.delivery.source_addresses.clone(),
         });
         let metrics = self.metrics.clone();
-        api.route("/metrics", axum::routing::get(move || async move { metrics.render() }))
+        Ok(api.route("/metrics", axum::routing::get(move || async move { metrics.render() })))
+    }
+}
+
+/// Who may use the API.
+fn access(config: &Config) -> anyhow::Result<Access> {
+    let api = &config.api;
+    let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
+    let portal = Portal::open(&config.data.folder, api.rate_max).context("the key of portal tokens")?;
+    Ok(Access { keys, portal })
+}
+
+fn answers(config: &Config) -> Answers {
+    let api = &config.api;
+    Answers::new(api.idempotency_keys_max as usize, api.idempotency_bytes_max.as_usize())
+}
+
+/// Where people reach the API, as far as is known here.
+fn public_url(config: &Config, listen: SocketAddr) -> String {
+    match config.api.public_url.as_str() {
+        "" => format!("http://{listen}"),
+        url => url.into(),
     }
 }
 

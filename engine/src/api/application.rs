@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::Api;
 use super::error::ApiError;
@@ -136,8 +137,26 @@ pub(super) async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// A message, or access to the portal, may bring its application along; if that is there, it is left as it is.
+pub(super) async fn create_if_described(
+    api: &Api,
+    name: &str,
+    described: Option<&RawValue>,
+) -> Result<(), ApiError> {
+    let Some(described) = described else { return Ok(()) };
+    if api.editor.catalog().resolve(name).is_some() {
+        return Ok(());
+    }
+    let draft = draft(&Fields::parse(described.get().as_bytes())?)?;
+    if draft.uid.as_deref().is_some_and(|uid| uid != name) {
+        return Err(ApiError::body("application.uid", "application.uid must be the one in the path"));
+    }
+    api.editor.put_application(name, |_| draft).await?;
+    Ok(())
+}
+
 /// An application as a whole body describes it.
-pub(super) fn draft(fields: &Fields<'_>) -> Result<ApplicationDraft, ApiError> {
+fn draft(fields: &Fields<'_>) -> Result<ApplicationDraft, ApiError> {
     Ok(ApplicationDraft {
         uid: fields.value("uid")?,
         name: fields.required("name")?,

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::value::RawValue;
 
 use super::Api;
+use super::access::Actor;
 use super::error::ApiError;
 use super::paging::{ListOut, Paging};
 use super::query::Query;
@@ -23,7 +24,8 @@ const ANONYMOUS: &str = "anonymous";
 /// The middleware: whatever the request changes is recorded in the name of whoever sent it.
 pub(super) async fn act(request: Request, next: Next) -> Response {
     let address = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip());
-    let who = Acting { actor: ANONYMOUS.into(), address };
+    let actor = request.extensions().get::<Actor>().map_or(ANONYMOUS, |actor| &*actor.name);
+    let who = Acting { actor: actor.into(), address };
     act_as(who, next.run(request)).await
 }
 

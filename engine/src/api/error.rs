@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::backend::{AgainError, HistoryError};
 use crate::catalog::{CatalogError, CommitError, FieldError};
+use crate::config::Scope;
 use crate::probe::ProbeError;
 use crate::publish::PublishError;
 
@@ -50,7 +51,74 @@ impl ApiError {
         Self::Plain {
             status: StatusCode::UNAUTHORIZED,
             code: "authentication_failed",
-            detail: "Send 'Authorization: Bearer <token>' with one of api.tokens".into(),
+            detail: "Send 'Authorization: Bearer <token>' with a token that is known and valid".into(),
+        }
+    }
+
+    pub(super) fn too_many_requests() -> Self {
+        Self::Plain {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "rate_limited",
+            detail: "Too many requests a second with this token (api.rate_max); the header 'retry-after' says when"
+                .into(),
+        }
+    }
+
+    pub(super) fn scope_missing(scope: Scope) -> Self {
+        Self::forbidden(format!("This needs a token with the scope '{}'", scope.name()))
+    }
+
+    pub(super) fn beyond_application() -> Self {
+        Self::forbidden("This token is for one application, and this is about all of them")
+    }
+
+    pub(super) fn no_portal_token() -> Self {
+        Self::forbidden("Only tokens from app-portal-access can be logged out")
+    }
+
+    fn forbidden(detail: impl Into<String>) -> Self {
+        Self::Plain { status: StatusCode::FORBIDDEN, code: "forbidden", detail: detail.into() }
+    }
+
+    pub(super) fn not_json(content_type: &str) -> Self {
+        let shown: String = content_type.escape_debug().take(64).collect();
+        Self::Plain {
+            status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            code: "unsupported_media_type",
+            detail: format!("The body is said to be '{shown}'; it must be application/json"),
+        }
+    }
+
+    pub(super) fn broken() -> Self {
+        Self::Plain {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: "server_error",
+            detail: "Something broke while this was carried out; the log of the server says what".into(),
+        }
+    }
+
+    pub(super) fn under_way() -> Self {
+        Self::Plain {
+            status: StatusCode::CONFLICT,
+            code: "under_way",
+            detail: "A request with this idempotency-key is still under way".into(),
+        }
+    }
+
+    pub(super) fn answer_not_kept() -> Self {
+        Self::Plain {
+            status: StatusCode::CONFLICT,
+            code: "answer_not_kept",
+            detail: "A request with this idempotency-key was carried out; its answer was too large to keep"
+                .into(),
+        }
+    }
+
+    pub(super) fn idempotency_key(message: impl Into<String>) -> Self {
+        Self::Invalid {
+            location: vec!["header".into(), "idempotency-key".into()],
+            message: message.into(),
+            kind: VALUE_ERROR,
         }
     }
 

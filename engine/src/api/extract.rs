@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use bytes::Bytes;
 
 use super::Api;
 use super::error::ApiError;
 use crate::catalog::{Application, Endpoint};
+use crate::publish::is_json;
 
 /// The body, within the limit of its path.
 #[derive(Debug)]
@@ -19,6 +22,18 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let content_type = request.headers().get(CONTENT_TYPE).cloned();
+        let body = Self::read(request, state).await?;
+        match content_type {
+            Some(content_type) if !body.0.is_empty() => check_is_json(&content_type).map(|()| body),
+            _ => Ok(body),
+        }
+    }
+}
+
+impl Body {
+    /// The bytes, whatever they are said to be.
+    pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Self, ApiError> {
         match Bytes::from_request(request, state).await {
             Ok(bytes) => Ok(Self(bytes)),
             Err(error) if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
@@ -29,13 +44,23 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// A content type may be left out; if it is there, it must say JSON.
+fn check_is_json(content_type: &HeaderValue) -> Result<(), ApiError> {
+    let text = content_type.to_str().unwrap_or("something unreadable");
+    if is_json(text) { Ok(()) } else { Err(ApiError::not_json(text)) }
+}
+
 /// The parameters of the path, by name.
 #[derive(Debug)]
 pub(super) struct Named(HashMap<String, String>);
 
 impl Named {
+    pub(super) fn find(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     pub(super) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.find(name).unwrap_or_default()
     }
 }
 

@@ -3,15 +3,16 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Api;
-use super::application;
+use super::access::Caller;
+use super::application::create_if_described;
 use super::backend::{Again, MessageQuery, StoredDelivery, StoredMessage};
 use super::endpoint_fields::EndpointOut;
 use super::error::ApiError;
@@ -23,6 +24,7 @@ use super::query::Query;
 use super::time::{parse_rfc3339, rfc3339};
 use crate::catalog::Application;
 use crate::clock::unix_ms;
+use crate::config::Scope;
 use crate::core::ids::MessageId;
 use crate::publish::{Admitted, NewMessage, NewUrl, admit, is_json};
 
@@ -72,6 +74,7 @@ impl MessageOut {
 
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     named: Named,
     query: Query,
     Body(body): Body,
@@ -79,25 +82,15 @@ pub(super) async fn create(
     let with_content = query.flag("with_content", true)?;
     let fields = Fields::parse(&body)?;
     let application = named.text("app_id");
-    create_application(&api, application, &fields).await?;
+    let described = fields.value::<&RawValue>("application")?;
+    if described.is_some() && api.editor.catalog().resolve(application).is_none() {
+        caller.check_may(Scope::Admin)?;
+        create_if_described(&api, application, described).await?;
+    }
     let admitted = parse_and_admit(&api, application, &fields)?;
     let mut stored = unpublished(&admitted);
     stored.id = api.messages.publish(admitted).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageOut::new(&stored, with_content))))
-}
-
-/// A message may bring its application along; if that is there, it is left as it is.
-async fn create_application(api: &Api, name: &str, fields: &Fields<'_>) -> Result<(), ApiError> {
-    let Some(described) = fields.value::<&RawValue>("application")? else { return Ok(()) };
-    if api.editor.catalog().resolve(name).is_some() {
-        return Ok(());
-    }
-    let draft = application::draft(&Fields::parse(described.get().as_bytes())?)?;
-    if draft.uid.as_deref().is_some_and(|uid| uid != name) {
-        return Err(ApiError::body("application.uid", "application.uid must be the one in the path"));
-    }
-    api.editor.put_application(name, |_| draft).await?;
-    Ok(())
 }
 
 /// Reads a message from its fields and judges it.
@@ -199,8 +192,8 @@ pub(super) fn message_query(query: &Query, paging: &Paging<'_>) -> Result<Messag
     Ok(MessageQuery {
         limit: paging.limit,
         start: paging.start()?,
-        event_types: query.list("event_types"),
-        channel: query.text("channel").map(Into::into),
+        event_types: query.identifiers("event_types")?,
+        channel: query.identifier("channel")?.map(Into::into),
         before_ms: query.time_ms("before")?,
         after_ms: query.time_ms("after")?,
         with_content: query.flag("with_content", true)?,

@@ -11,9 +11,9 @@ use super::query::Query;
 use crate::catalog::{Start, Window};
 
 /// Items of a page when nothing is said.
-const LIMIT_DEFAULT: usize = 50;
+pub(super) const LIMIT_DEFAULT: usize = 50;
 /// The most items of a page.
-const LIMIT_MAX: usize = 250;
+pub(super) const LIMIT_MAX: usize = 250;
 
 /// A page on its way out.
 #[derive(Debug, Serialize)]

@@ -8,6 +8,9 @@ use url::form_urlencoded;
 
 use super::error::ApiError;
 use super::time::parse_rfc3339;
+use crate::catalog::is_identifier;
+
+const IDENTIFIER_WORDS: &str = "letters, digits, '-', '_' and '.'";
 
 /// The parameters in the order given. What is not asked for is ignored.
 #[derive(Debug)]
@@ -29,6 +32,12 @@ impl Query {
     /// A parameter; an empty one counts as absent.
     pub(super) fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.as_str())
+    }
+
+    /// A name of letters, digits, `-`, `_` and `.`
+    pub(super) fn identifier(&self, name: &str) -> Result<Option<&str>, ApiError> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        if is_identifier(text) { Ok(Some(text)) } else { Err(unreadable(name, text, IDENTIFIER_WORDS)) }
     }
 
     /// `true` or `false`.
@@ -60,6 +69,15 @@ impl Query {
         let values = self.0.iter().filter(|(key, _)| key == name).flat_map(|(_, value)| value.split(','));
         values.filter(|value| !value.is_empty()).map(Into::into).collect()
     }
+
+    /// A list of such names: the parameter several times, or once with commas.
+    pub(super) fn identifiers(&self, name: &str) -> Result<Vec<String>, ApiError> {
+        let checked = self.list(name).into_iter().map(|value| match is_identifier(&value) {
+            true => Ok(value),
+            false => Err(unreadable(name, &value, IDENTIFIER_WORDS)),
+        });
+        checked.collect()
+    }
 }
 
 fn unreadable(name: &str, given: &str, wanted: &str) -> ApiError {
@@ -74,16 +92,19 @@ mod tests {
     #[test]
     fn lists_may_be_repeated_or_separated_by_commas() {
         let query = Query::parse("event_types=a.b&event_types=c,d&x=1");
-        assert_eq!(query.list("event_types"), ["a.b", "c", "d"]);
-        assert!(query.list("y").is_empty());
+        assert_eq!(query.identifiers("event_types"), Ok(vec!["a.b".into(), "c".into(), "d".into()]));
+        assert_eq!(query.identifiers("y"), Ok(vec![]));
     }
 
     #[test]
     fn parameters_of_another_form_are_named() {
-        let query = Query::parse("limit=many&with_content=maybe&before=noon&empty=");
+        let query =
+            Query::parse("limit=many&with_content=maybe&before=noon&empty=&channel=a+b&event_types=a,b%2Fc");
         assert!(query.number("limit").is_err());
         assert!(query.flag("with_content", true).is_err());
         assert!(query.time_ms("before").is_err());
+        assert!(query.identifier("channel").is_err());
+        assert!(query.identifiers("event_types").is_err());
         assert_eq!(query.number("empty"), Ok(None));
     }
 }

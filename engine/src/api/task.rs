@@ -9,12 +9,13 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 
 use super::Api;
+use super::access::Caller;
 use super::error::ApiError;
 use super::extract::{Body, Named, TheEndpoint};
 use super::fields::Fields;
@@ -120,8 +121,10 @@ fn time_ms(fields: &Fields<'_>, name: &'static str) -> Result<Option<u64>, ApiEr
     time.ok_or_else(|| ApiError::body(name, format!("{name} must be a time such as 2025-01-31T12:00:00Z")))
 }
 
+/// To somebody who is bound to an application, the tasks of others do not exist.
 pub(super) async fn list(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     query: Query,
 ) -> Result<Json<ListOut<TaskOut>>, ApiError> {
     let paging = Paging::read(&query)?;
@@ -131,6 +134,7 @@ pub(super) async fn list(
     };
     let wanted = |task: &Task| {
         state.is_none_or(|state| state == task.state)
+            && caller.sees(api.editor.catalog(), task.application)
             && query.text("task").is_none_or(|kind| kind == task.kind.name())
     };
     let page = api.editor.catalog().tasks_page(&paging.window::<TaskId>()?, wanted);
@@ -143,18 +147,28 @@ fn state(name: &str) -> Result<TaskState, ApiError> {
     found.ok_or_else(|| ApiError::query("status", "status must be running, finished, cancelled or failed"))
 }
 
-pub(super) async fn read(State(api): State<Arc<Api>>, named: Named) -> Result<Json<TaskOut>, ApiError> {
-    Ok(Json(TaskOut::from(&*named_task(&api, &named)?)))
+pub(super) async fn read(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    named: Named,
+) -> Result<Json<TaskOut>, ApiError> {
+    Ok(Json(TaskOut::from(&*named_task(&api, &caller, &named)?)))
 }
 
 /// Stops a task; what it has delivered stays delivered. One that has ended stays as it is.
-pub(super) async fn cancel(State(api): State<Arc<Api>>, named: Named) -> Result<Json<TaskOut>, ApiError> {
-    let task = named_task(&api, &named)?;
+pub(super) async fn cancel(
+    State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
+    named: Named,
+) -> Result<Json<TaskOut>, ApiError> {
+    let task = named_task(&api, &caller, &named)?;
     let task = api.editor.edit_task(task.id, |task| task.state = TaskState::Cancelled).await?;
     Ok(Json(TaskOut::from(&*task)))
 }
 
-fn named_task(api: &Api, named: &Named) -> Result<Arc<Task>, ApiError> {
-    let id = named.text("task_id").parse().ok();
-    id.and_then(|id| api.editor.catalog().task(id)).ok_or_else(|| ApiError::not_found("background task"))
+fn named_task(api: &Api, caller: &Caller, named: &Named) -> Result<Arc<Task>, ApiError> {
+    let catalog = api.editor.catalog();
+    let task = named.text("task_id").parse().ok().and_then(|id| catalog.task(id));
+    task.filter(|task| caller.sees(catalog, task.application))
+        .ok_or_else(|| ApiError::not_found("background task"))
 }

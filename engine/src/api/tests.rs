@@ -1,11 +1,14 @@
 //! Through the router, as a client sees it.
 
+mod access;
 mod alerts;
 pub(super) mod attempts;
 mod audit;
 mod catalog;
 mod deliveries;
+mod document;
 mod endpoint_tests;
+mod idempotency;
 mod messages;
 mod tasks;
 mod world;

@@ -30,6 +30,9 @@ pub enum TaskKind {
 }
 
 impl TaskKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Recover, Self::ReplayMissing, Self::Replay];
+
     /// Its name in the API.
     pub const fn name(self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@
 //! key, and decides which keys exist. A key it does not have is refused by name; so is a value outside the
 //! range it states.
 
+mod keys;
 mod ranges;
 mod units;
 
@@ -15,6 +16,8 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use crate::core::health::{LockoutRule, LockoutRuleError, LockoutSettings};
+pub(crate) use keys::sha256_of_hex;
+pub use keys::{ApiKey, Scope};
 pub use units::{Size, Span};
 
 /// The shipped configuration, as text.
@@ -116,7 +119,15 @@ sections! {
         idle_timeout: Span,
     }
     /// `[api]`
-    Api { listen: SocketAddr, tokens: Vec<String> }
+    Api {
+        listen: SocketAddr,
+        public_url: String,
+        tokens: Vec<String>,
+        rate_max: u32,
+        idempotency_keys_max: u32,
+        idempotency_bytes_max: Size,
+        keys: BTreeMap<String, ApiKey>,
+    }
     /// `[limits]`
     Limits { payload_bytes_max: Size, unknown_event_types: UnknownEventTypes, event_ids_max: u32 }
     /// `[storage]`
@@ -367,8 +378,8 @@ fn parse(origin: &str, text: &str) -> Result<Table, ConfigError> {
         .map_err(|error| ConfigError::Syntax { origin: origin.into(), error: Box::new(error) })
 }
 
-/// The section whose keys are names given by the operator.
-const FREE_SECTION: &str = "retry.policies";
+/// The sections whose keys are names given by the operator.
+const FREE_SECTIONS: [&str; 2] = ["retry.policies", "api.keys"];
 
 fn overlay(base: &mut Table, own: Table, origin: &str, section: &str) -> Result<(), ConfigError> {
     for (key, value) in own {
@@ -380,7 +391,7 @@ fn overlay(base: &mut Table, own: Table, origin: &str, section: &str) -> Result<
                 return Err(ConfigError::Type { message });
             }
             (Some(slot), value) => *slot = value,
-            (None, value) if section == FREE_SECTION => {
+            (None, value) if FREE_SECTIONS.contains(&section) => {
                 base.insert(key, value);
             }
             (None, _) => {
@@ -533,5 +544,50 @@ mod tests {
     fn operators_name_their_own_policies() {
         let config = with("[retry.policies]\npatient = '1m,1h'").expect("valid");
         assert_eq!(config.retry.policies["patient"], "1m,1h");
+    }
+
+    #[test]
+    fn operators_name_their_own_keys_of_the_api() {
+        let config = with(
+            "[api.keys]\nshop = { token = 'long enough', scopes = ['read', 'endpoints:write'] }\n\
+             [api.keys.billing]\nsha256 = '0000000000000000000000000000000000000000000000000000000000000000'\n\
+             scopes = ['ingest']\napplication = 'acme'",
+        );
+        let keys = config.expect("valid").api.keys;
+        assert_eq!(keys["shop"].scopes, [Scope::Read, Scope::EndpointsWrite]);
+        assert_eq!(keys["billing"].application.as_deref(), Some("acme"));
+        assert!(!format!("{keys:?}").contains("long enough"));
+    }
+
+    #[test]
+    fn a_key_of_the_api_that_says_something_odd_is_refused_by_name() {
+        for (key, problem) in [
+            ("{ scopes = ['read'] }", "must have token, or sha256"),
+            ("{ token = 'short', scopes = ['read'] }", "token must be at least 8 characters"),
+            ("{ token = 'long enough', sha256 = '00', scopes = ['read'] }", "not both"),
+            ("{ sha256 = '00', scopes = ['read'] }", "64 hex digits"),
+            ("{ token = 'long enough', scopes = [] }", "at least one"),
+            ("{ token = 'long enough', scopes = ['write'] }", "unknown variant `write`"),
+            ("{ token = 'long enough', scopes = ['read'], app = 'acme' }", "unknown field `app`"),
+        ] {
+            let refused = refusal(&format!("[api.keys]\nshop = {key}"));
+            assert!(refused.contains("shop") && refused.contains(problem), "{key}: {refused}");
+        }
+        let named = refusal("[api.keys]\n'a b' = { token = 'long enough', scopes = ['read'] }");
+        assert!(named.contains("a b") && named.contains("letters"), "{named}");
+        for name in ["token-1", "anonymous", "posthaste"] {
+            let named =
+                refusal(&format!("[api.keys]\n{name} = {{ token = 'long enough', scopes = ['read'] }}"));
+            assert!(named.contains("stands for"), "{named}");
+        }
+    }
+
+    #[test]
+    fn a_public_address_needs_a_token_or_a_key() {
+        assert!(refusal("[api]\nlisten = '0.0.0.0:7481'").contains("api.tokens and api.keys are empty"));
+        let key = "keys.shop = { token = 'long enough', scopes = ['read'] }";
+        assert!(with(&format!("[api]\nlisten = '0.0.0.0:7481'\n{key}")).is_ok());
+        assert!(refusal("[api]\npublic_url = 'ftp://x'").starts_with("api.public_url = ftp://x"));
+        assert!(with("[api]\npublic_url = 'https://hooks.example/api'").is_ok());
     }
 }

@@ -14,6 +14,8 @@ const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+/// Shorter tokens can be guessed.
+pub(super) const TOKEN_BYTES_MIN: usize = 8;
 
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_listeners(config)?;
@@ -40,13 +42,47 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
         let value = format!("({} characters)", ingest.password.len());
         return Err(range("ingest.password", value, "must be at most 512 characters"));
     }
-    loopback("ingest.listen", ingest.listen, !ingest.password.is_empty(), "ingest.password")?;
-    if config.api.tokens.iter().any(|token| token.len() < 8) {
-        return Err(range("api.tokens", "(not shown)", "each token must be at least 8 characters"));
-    }
-    loopback("api.listen", config.api.listen, !config.api.tokens.is_empty(), "api.tokens")?;
+    loopback("ingest.listen", ingest.listen, !ingest.password.is_empty(), "ingest.password is empty")?;
+    check_api(config)?;
     size("limits.payload_bytes_max", config.limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
     number("limits.event_ids_max", config.limits.event_ids_max, 1_000, 100_000_000)
+}
+
+fn check_api(config: &Config) -> Result<(), ConfigError> {
+    let api = &config.api;
+    if api.tokens.iter().any(|token| token.len() < TOKEN_BYTES_MIN) {
+        return Err(range("api.tokens", "(not shown)", "each token must be at least 8 characters"));
+    }
+    for (name, key) in &api.keys {
+        let problem = key_name_problem(name).or_else(|| key.problem());
+        if let Some(problem) = problem {
+            return Err(range("api.keys", name, problem));
+        }
+    }
+    let guarded = !api.tokens.is_empty() || !api.keys.is_empty();
+    loopback("api.listen", api.listen, guarded, "api.tokens and api.keys are empty")?;
+    number("api.rate_max", api.rate_max, 1, 1_000_000)?;
+    number("api.idempotency_keys_max", api.idempotency_keys_max, 1_000, 10_000_000)?;
+    size("api.idempotency_bytes_max", api.idempotency_bytes_max, MIB, 16 * GIB)?;
+    public_url(&api.public_url)
+}
+
+/// Names of keys stand in the records of who did what, beside those that are given to the rest.
+fn key_name_problem(name: &str) -> Option<&'static str> {
+    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") {
+        return Some("this name stands for somebody else already");
+    }
+    (!crate::catalog::is_identifier(name)).then_some("must consist of letters, digits, '-', '_' and '.'")
+}
+
+fn public_url(text: &str) -> Result<(), ConfigError> {
+    let is_fine = |url: url::Url| {
+        matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+    };
+    if text.is_empty() || (!text.ends_with('/') && url::Url::parse(text).is_ok_and(is_fine)) {
+        return Ok(());
+    }
+    Err(range("api.public_url", text, "must be an http or https URL without a slash at its end, or empty"))
 }
 
 fn check_storage(config: &Config) -> Result<(), ConfigError> {
@@ -180,7 +216,7 @@ fn loopback(key: &'static str, listen: SocketAddr, guarded: bool, guard: &str) -
     if listen.ip().is_loopback() || guarded {
         return Ok(());
     }
-    Err(range(key, listen, format!("must be a loopback address as long as {guard} is empty")))
+    Err(range(key, listen, format!("must be a loopback address as long as {guard}")))
 }
 
 fn number(key: &'static str, value: impl Into<u64>, min: u64, max: u64) -> Result<(), ConfigError> {

@@ -1,5 +1,6 @@
 //! A server without a network: the router over a catalog, a log and a history in memory.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -13,14 +14,15 @@ use tower::ServiceExt;
 
 use crate::api::DeliveryCursor;
 use crate::api::{
-    Again, AgainError, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery, EndpointHealth,
-    ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, LastAttempt,
-    ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt, StoredDelivery, StoredMessage,
-    Tasks, Tokens, router,
+    Access, Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
+    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, Keys,
+    LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
-use crate::config::UnknownEventTypes;
+use crate::clock::Clock;
+use crate::config::{ApiKey, UnknownEventTypes};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::probe::{Probe, ProbeError, Probed, Probes};
@@ -53,6 +55,10 @@ impl World {
     }
 
     pub(super) fn with_tokens(tokens: &[&str]) -> Self {
+        Self::with_access(tokens, &BTreeMap::new(), 1_000_000)
+    }
+
+    pub(super) fn with_access(tokens: &[&str], keys: &BTreeMap<String, ApiKey>, rate_max: u32) -> Self {
         let (editor, log) = editor(UnknownEventTypes::Accept);
         let engine = Arc::new(FakeEngine::default());
         let limits = PublishLimits {
@@ -69,7 +75,13 @@ impl World {
             health: Some(Arc::clone(&engine) as _),
             probes: Arc::clone(&engine) as _,
             limits,
-            tokens: Tokens::new(tokens),
+            access: Access {
+                keys: Keys::new(tokens, rate_max).with(keys, rate_max),
+                portal: Portal::with_key(&[1; 32], rate_max),
+            },
+            answers: Answers::new(1_000, 1 << 20),
+            public_url: "https://hooks.example".into(),
+            clock: Clock::start(),
             source_addresses: vec!["203.0.113.7/32".into()],
         });
         Self { router, log, editor, engine }
@@ -86,11 +98,28 @@ impl World {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let answer = self.send(request.body(Body::from(body.to_owned())).unwrap()).await;
+        super::document::check(method, path, &answer);
+        answer
+    }
+
+    /// An answer to a request without body or token, which is not held against the document.
+    pub(super) async fn raw(&self, method: &str, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+
+    /// Any request. What is answered and is not JSON comes as text.
+    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into());
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| text())
+        };
         Answer { status: head.status.as_u16(), headers: head.headers, body }
     }
 

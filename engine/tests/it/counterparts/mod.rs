@@ -4,5 +4,6 @@ mod nginx;
 mod redis_benchmark;
 mod redis_cli;
 mod redis_py;
+mod schemathesis;
 mod svix_sdk;
 mod webhook_verifier;

@@ -6,8 +6,9 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use super::wait::wait_for;
+use super::wait::{PATIENCE, wait_up_to};
 
 /// Whether nothing may be skipped.
 fn is_all_required() -> bool {
@@ -23,6 +24,8 @@ pub(crate) fn skip(why: &str) {
 /// A program that was found.
 pub(crate) struct Tool {
     path: PathBuf,
+    /// Set in its environment.
+    variables: Vec<(&'static str, OsString)>,
 }
 
 impl Tool {
@@ -35,23 +38,36 @@ impl Tool {
         if found.is_none() {
             skip(&format!("{name} is not installed"));
         }
-        found.map(|path| Self { path })
+        found.map(Self::at)
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self { path, variables: Vec::new() }
     }
 
     /// The command that runs it.
     pub(crate) fn command(&self) -> Command {
-        Command::new(&self.path)
+        let mut command = Command::new(&self.path);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
     }
 
     /// Runs it with these arguments, without holding up the test's receivers. What it printed, if it succeeded.
     pub(crate) async fn run<A: Into<OsString>>(&self, arguments: impl IntoIterator<Item = A>) -> String {
         let mut command = self.command();
-        command.args(arguments.into_iter().map(Into::into)).stdin(Stdio::null());
+        command.args(arguments.into_iter().map(Into::into));
+        self.run_command(command, PATIENCE).await
+    }
+
+    /// As [`Self::run`], for a command of this tool that may take so long.
+    pub(crate) async fn run_command(&self, mut command: Command, patience: Duration) -> String {
+        command.stdin(Stdio::null());
         let (mut out, mut errors) = (temporary(), temporary());
         command.stdout(out.try_clone().expect("a file")).stderr(errors.try_clone().expect("a file"));
         let shown = format!("{command:?}");
         let mut child = Killed(command.spawn().unwrap_or_else(|error| panic!("{shown}: {error}")));
-        let status = wait_for(&shown, || child.0.try_wait().expect("a child of ours")).await;
+        let look = async || child.0.try_wait().expect("a child of ours");
+        let status = wait_up_to(patience, &shown, look).await;
         let (out, errors) = (content(&mut out), content(&mut errors));
         assert!(status.success(), "{shown} ended with {status}:\n{out}\n{errors}");
         out
@@ -89,7 +105,7 @@ fn content(file: &mut File) -> String {
 /// Python: `$POSTHASTE_PYTHON`, or `python3`.
 fn python() -> Option<Tool> {
     match std::env::var_os("POSTHASTE_PYTHON") {
-        Some(path) => Some(Tool { path: path.into() }),
+        Some(path) => Some(Tool::at(path.into())),
         None => Tool::find("python3"),
     }
 }
@@ -102,5 +118,18 @@ pub(crate) fn python_with(package: &str) -> Option<Tool> {
         return Some(python);
     }
     skip(&format!("python has no package '{package}'"));
+    None
+}
+
+/// Node.js, with the packages of `$POSTHASTE_NODE_MODULES`, if this one is among them.
+pub(crate) fn node_with(package: &str) -> Option<Tool> {
+    let mut node = Tool::find("node")?;
+    let modules = std::env::var_os("POSTHASTE_NODE_MODULES").unwrap_or_default();
+    node.variables.push(("NODE_PATH", modules));
+    let has = node.command().args(["-e", &format!("require('{package}')")]).output();
+    if has.is_ok_and(|output| output.status.success()) {
+        return Some(node);
+    }
+    skip(&format!("node has no package '{package}' (POSTHASTE_NODE_MODULES)"));
     None
 }

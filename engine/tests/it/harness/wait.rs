@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Nothing here takes this long, even on a machine with other things to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Hardly anything here takes this long, even on a machine with other things to do.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Looks until there is something to see, and returns it.
@@ -17,13 +17,22 @@ pub(crate) async fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
 }
 
 /// As [`wait_for`], where looking takes a request.
-pub(crate) async fn wait_for_async<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn wait_for_async<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    wait_up_to(PATIENCE, what, look).await
+}
+
+/// As [`wait_for_async`], for what may take this long.
+pub(crate) async fn wait_up_to<T>(
+    patience: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let began = Instant::now();
     loop {
         if let Some(seen) = look().await {
             return seen;
         }
-        assert!(began.elapsed() < PATIENCE, "waited {PATIENCE:?} for {what}");
+        assert!(began.elapsed() < patience, "waited {patience:?} for {what}");
         tokio::time::sleep(LOOK_EVERY).await;
     }
 }

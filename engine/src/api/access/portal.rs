@@ -1,0 +1,280 @@
+//! Portal tokens: for the people of one application, made on request, valid for a while.
+//!
+//! ```text
+//! portal_ base64url( version 1 | what it may do 1 | application 8 | expiry, unix seconds 8 | random 12 | HMAC 32 )
+//! ```
+//!
+//! Nothing is kept about them: the HMAC-SHA256 under a key of this data folder says that they are ours. Only those
+//! that were logged out are remembered, in memory, until they would have expired; a restart forgets that.
+//!
+//! Not here: the page on which those people work (it does not exist yet).
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fmt, io};
+
+use aws_lc_rs::{hmac, rand};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
+
+use super::pace::Pace;
+use super::{Actor, Binding, Caller, Scopes};
+use crate::config::Scope;
+use crate::core::ids::ApplicationId;
+
+const PREFIX: &str = "portal_";
+const VERSION: u8 = 1;
+const CLAIM_BYTES: usize = 1 + 1 + 8 + 8 + RANDOM_BYTES;
+const RANDOM_BYTES: usize = 12;
+const MAC_BYTES: usize = 32;
+const KEY_BYTES: usize = 32;
+const KEY_FILE: &str = "portal.key";
+/// Tokens that are remembered as logged out; beyond it the one that expires first is forgotten.
+const LOGGED_OUT_MAX: usize = 100_000;
+
+/// Why the key of the portal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PortalError {
+    /// The file system says no.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// What was touched.
+        path: PathBuf,
+        /// What it says.
+        error: io::Error,
+    },
+    /// The file is not what was written.
+    #[error("{}: must hold {KEY_BYTES} bytes; remove it to begin anew, which ends all portal tokens", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// See the head of this file.
+pub struct Portal {
+    key: hmac::Key,
+    rate_max: u32,
+    /// When each expires, unix seconds.
+    logged_out: Mutex<HashMap<[u8; RANDOM_BYTES], u64>>,
+    /// All tokens of an application share one.
+    paces: Mutex<HashMap<ApplicationId, Arc<Pace>>>,
+}
+
+/// What a token says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Claim {
+    read_only: bool,
+    application: ApplicationId,
+    expires_secs: u64,
+    random: [u8; RANDOM_BYTES],
+}
+
+impl Portal {
+    /// With the key in this folder, which is made if it is not there.
+    pub fn open(folder: &Path, rate_max: u32) -> Result<Self, PortalError> {
+        let path = folder.join(KEY_FILE);
+        let key = match File::open(&path) {
+            Ok(mut file) => {
+                let mut key = Vec::new();
+                file.read_to_end(&mut key).map_err(|error| PortalError::Io { path: path.clone(), error })?;
+                key.try_into().map_err(|_| PortalError::Damaged { path })?
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                write_new_key(&path).map_err(|error| PortalError::Io { path, error })?
+            }
+            Err(error) => return Err(PortalError::Io { path, error }),
+        };
+        Ok(Self::with_key(&key, rate_max))
+    }
+
+    /// With this key.
+    pub(crate) fn with_key(key: &[u8; KEY_BYTES], rate_max: u32) -> Self {
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            rate_max,
+            logged_out: Mutex::default(),
+            paces: Mutex::default(),
+        }
+    }
+
+    /// A token for the people of this application, until then.
+    pub(in crate::api) fn issue(
+        &self,
+        application: ApplicationId,
+        read_only: bool,
+        expires_secs: u64,
+    ) -> String {
+        let mut random = [0; RANDOM_BYTES];
+        rand::fill(&mut random).expect("the system's random source works");
+        let mut token = Claim { read_only, application, expires_secs, random }.encode();
+        let mac = hmac::sign(&self.key, &token);
+        token.extend_from_slice(mac.as_ref());
+        format!("{PREFIX}{}", BASE64_URL_SAFE_NO_PAD.encode(token))
+    }
+
+    /// Whether this has the form of one of its tokens.
+    pub(super) fn made(token: &str) -> bool {
+        token.starts_with(PREFIX)
+    }
+
+    /// Who shows this token, unless it is not ours, has expired or was logged out.
+    pub(super) fn caller(&self, token: &str, now_secs: u64) -> Option<Caller> {
+        let claim = self.claim(token)?;
+        if claim.expires_secs <= now_secs || self.logged_out.lock().contains_key(&claim.random) {
+            return None;
+        }
+        let writes: &[Scope] = if claim.read_only { &[] } else { &[Scope::EndpointsWrite, Scope::Replay] };
+        Some(Caller {
+            actor: Actor { name: format!("portal:{}", claim.application).into() },
+            scopes: Scopes::of(&[&[Scope::Read], writes].concat()),
+            bound_to: Some(Binding::Id(claim.application)),
+            pace: self.pace(claim.application),
+        })
+    }
+
+    /// From now on this token is not accepted. `false` if it is none of ours.
+    pub(in crate::api) fn log_out(&self, token: &str, now_secs: u64) -> bool {
+        let Some(claim) = self.claim(token) else { return false };
+        let mut logged_out = self.logged_out.lock();
+        logged_out.insert(claim.random, claim.expires_secs);
+        if logged_out.len() > LOGGED_OUT_MAX {
+            logged_out.retain(|_, expires_secs| *expires_secs > now_secs);
+        }
+        if logged_out.len() > LOGGED_OUT_MAX {
+            let first = logged_out.iter().min_by_key(|(_, expires_secs)| **expires_secs);
+            let first = first.map(|(random, _)| *random);
+            first.and_then(|random| logged_out.remove(&random));
+        }
+        true
+    }
+
+    fn claim(&self, token: &str) -> Option<Claim> {
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(token.strip_prefix(PREFIX)?).ok()?;
+        let (claim, mac) = bytes.split_at_checked(CLAIM_BYTES)?;
+        hmac::verify(&self.key, claim, mac).ok()?;
+        Claim::decode(claim)
+    }
+
+    /// Bounded by the number of applications: only they have tokens.
+    fn pace(&self, application: ApplicationId) -> Arc<Pace> {
+        let mut paces = self.paces.lock();
+        Arc::clone(paces.entry(application).or_insert_with(|| Arc::new(Pace::new(self.rate_max))))
+    }
+}
+
+impl fmt::Debug for Portal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Portal(redacted)")
+    }
+}
+
+impl Claim {
+    fn encode(self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(CLAIM_BYTES + MAC_BYTES);
+        bytes.extend_from_slice(&[VERSION, u8::from(self.read_only)]);
+        bytes.extend_from_slice(&self.application.as_u64().to_be_bytes());
+        bytes.extend_from_slice(&self.expires_secs.to_be_bytes());
+        bytes.extend_from_slice(&self.random);
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (&[version, read_only], rest) = bytes.split_first_chunk()?;
+        let (application, rest) = rest.split_first_chunk()?;
+        let (expires_secs, random) = rest.split_first_chunk()?;
+        (version == VERSION).then_some(())?;
+        Some(Self {
+            read_only: read_only != 0,
+            application: ApplicationId::from_u64(u64::from_be_bytes(*application)),
+            expires_secs: u64::from_be_bytes(*expires_secs),
+            random: random.try_into().ok()?,
+        })
+    }
+}
+
+/// Written beside and renamed, so that a crash leaves either no key or a whole one. Only its owner may read it.
+fn write_new_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+    let mut key = [0; KEY_BYTES];
+    rand::fill(&mut key).expect("the system's random source works");
+    let beside = path.with_extension("key.new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(&key)?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)?;
+    if let Some(folder) = path.parent() {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const APPLICATION: ApplicationId = ApplicationId::from_u64(42);
+
+    fn portal() -> Portal {
+        Portal::with_key(&[7; KEY_BYTES], 10)
+    }
+
+    #[test]
+    fn a_token_is_accepted_until_it_expires_for_its_application_and_not_for_publishing() {
+        let portal = portal();
+        let token = portal.issue(APPLICATION, false, 1_000);
+        let caller = portal.caller(&token, 999).expect("valid");
+        assert_eq!(caller.bound_to, Some(Binding::Id(APPLICATION)));
+        let allowed: Vec<Scope> = Scope::ALL.into_iter().filter(|scope| caller.may(*scope)).collect();
+        assert_eq!(allowed, [Scope::Read, Scope::EndpointsWrite, Scope::Replay]);
+        assert!(portal.caller(&token, 1_000).is_none());
+    }
+
+    #[test]
+    fn a_token_that_was_changed_or_made_with_another_key_is_not_accepted() {
+        let portal = portal();
+        let token = portal.issue(APPLICATION, true, 1_000);
+        for place in PREFIX.len()..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[place] = if changed[place] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).expect("ASCII");
+            assert!(portal.caller(&changed, 0).is_none(), "{place}");
+        }
+        assert!(portal.caller(&token[..token.len() - 1], 0).is_none());
+        assert!(portal.caller(PREFIX, 0).is_none());
+        assert!(Portal::with_key(&[8; KEY_BYTES], 10).caller(&token, 0).is_none());
+    }
+
+    #[test]
+    fn one_that_looks_only_has_one_scope() {
+        let portal = portal();
+        let caller = portal.caller(&portal.issue(APPLICATION, true, 1), 0).expect("valid");
+        assert!(caller.may(Scope::Read) && !caller.may(Scope::EndpointsWrite));
+    }
+
+    #[test]
+    fn a_token_that_was_logged_out_is_not_accepted_and_its_siblings_still_are() {
+        let portal = portal();
+        let (one, other) = (portal.issue(APPLICATION, false, 9), portal.issue(APPLICATION, false, 9));
+        assert!(portal.log_out(&one, 0));
+        assert!(portal.caller(&one, 0).is_none() && portal.caller(&other, 0).is_some());
+        assert!(!portal.log_out("portal_x", 0));
+    }
+
+    #[test]
+    fn the_key_is_made_once_and_only_its_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let token = Portal::open(folder.path(), 1).expect("made").issue(APPLICATION, false, 9);
+        assert!(Portal::open(folder.path(), 1).expect("read").caller(&token, 0).is_some());
+        let file = folder.path().join(KEY_FILE);
+        assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
+        std::fs::write(&file, "short").expect("written");
+        assert!(matches!(Portal::open(folder.path(), 1), Err(PortalError::Damaged { .. })));
+    }
+}

@@ -1,0 +1,28 @@
+//! The server itself. No token is asked for.
+
+use super::super::health::alive;
+use super::super::openapi::{self, Operation};
+use super::super::route::Route;
+
+const TAG: &str = "Health";
+
+pub(super) fn routes() -> Vec<Route> {
+    let op = |id, summary| Operation::new(id, TAG, summary);
+    let health = |id| op(id, "Whether the server is there").answers_nothing(204);
+    vec![
+        Route::get("/health", alive, health("v1.health.get")),
+        Route::head("/health", alive, health("v1.health.head")),
+        Route::get("/health/ping", alive, health("v1.health.ping")),
+        Route::head("/health/ping", alive, health("v1.health.ping-head")),
+        Route::get(
+            "/openapi.json",
+            openapi::json,
+            op("v1.openapi.get", "This document").about("Ours.").answers_other(200, "application/json"),
+        ),
+        Route::get(
+            "/docs",
+            openapi::html,
+            op("v1.docs.get", "This document, for people").about("Ours.").answers_other(200, "text/html"),
+        ),
+    ]
+}
