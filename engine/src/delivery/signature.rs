@@ -33,7 +33,7 @@ struct Prepared {
 }
 
 enum Key {
-    Symmetric(hmac::Key),
+    Symmetric(Box<hmac::Key>),
     Asymmetric(Ed25519KeyPair),
 }
 
@@ -41,7 +41,9 @@ impl Signer {
     pub(super) fn new(secrets: &[SigningSecret]) -> Self {
         let prepare = |secret: &SigningSecret| Prepared {
             key: match &secret.key {
-                secret::Key::Symmetric(key) => Key::Symmetric(hmac::Key::new(hmac::HMAC_SHA256, key)),
+                secret::Key::Symmetric(key) => {
+                    Key::Symmetric(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key)))
+                }
                 secret::Key::Asymmetric(seed) => Key::Asymmetric(secret::key_pair(seed)),
             },
             until_secs: secret.expires_ms().map_or(u64::MAX, |ms| ms.div_ceil(1_000)),
