@@ -32,6 +32,7 @@ struct Prepared {
     until_secs: u64,
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly every key is of the large kind, and a signer holds few")]
 enum Key {
     Symmetric(Box<hmac::Key>),
     Asymmetric(Ed25519KeyPair),
