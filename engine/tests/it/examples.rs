@@ -16,7 +16,7 @@ use crate::harness::{
 };
 
 #[path = "../../../docs/examples/publish.rs"]
-#[allow(dead_code, unreachable_pub, clippy::print_stdout, reason = "it is a program of its own, too")]
+#[allow(dead_code, unreachable_pub, reason = "it is a program of its own, too")]
 mod publish;
 
 const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
