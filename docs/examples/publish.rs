@@ -4,6 +4,8 @@
 //! $ PASSWORD=... cargo run -p posthaste-protocol --example publish -- 127.0.0.1:7480 acme invoice.paid
 //! ```
 
+#![allow(clippy::print_stdout, reason = "a program for people")]
+
 use std::collections::HashSet;
 use std::error::Error;
 

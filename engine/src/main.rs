@@ -10,6 +10,7 @@ use posthaste::cli::{Cli, Command, ConfigCommand};
 use posthaste::config::{Config, DEFAULT_TOML};
 use posthaste::engine::Engine;
 use posthaste::{demo, logging};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -52,33 +53,45 @@ fn load(path: Option<&Path>) -> anyhow::Result<Config> {
 
 fn serve(config: &Config) -> anyhow::Result<bool> {
     logging::start(&config.log.filter, config.log.format)?;
+    // Before the start: who is asked to stop while it starts stops cleanly too.
+    let signals = Signals::listen()?;
     let engine = Engine::start(config)?;
-    wait_for_signal()?;
+    signals.wait()?;
     engine.stop()?;
     Ok(true)
 }
 
-/// Returns at the first SIGTERM or SIGINT. A second one ends the process at once.
-fn wait_for_signal() -> anyhow::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        anyhow::Ok(())
-    })?;
-    std::thread::spawn(move || {
-        let again = runtime.block_on(async {
-            let mut interrupt = signal(SignalKind::interrupt()).ok()?;
-            interrupt.recv().await
+/// What asks the process to stop: SIGTERM and SIGINT, from the moment on when they are listened to.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        drop(inside);
+        Ok(Self { runtime, terminate, interrupt })
+    }
+
+    /// Returns at the first of them. A second SIGINT ends the process at once.
+    fn wait(self) -> anyhow::Result<()> {
+        let Self { runtime, mut terminate, mut interrupt } = self;
+        runtime.block_on(async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         });
-        if again.is_some() {
-            std::process::exit(130);
-        }
-    });
-    Ok(())
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            if runtime.block_on(interrupt.recv()).is_some() {
+                std::process::exit(130);
+            }
+        })?;
+        Ok(())
+    }
 }

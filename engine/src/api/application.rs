@@ -89,8 +89,21 @@ pub(super) async fn put(
     named: Named,
     Body(body): Body,
 ) -> Result<Upserted, ApiError> {
-    let draft = draft(&Fields::parse(&body)?)?;
-    Ok(upserted(api.editor.put_application(named.text("app_id"), draft).await?))
+    let fields = Fields::parse(&body)?;
+    let draft = draft(&fields)?;
+    // What the SDKs do not know and thus cannot repeat stays as it is, unless the body has it.
+    let has = |name| fields.has(name);
+    let (https, ports, payloads) = (has("requireHttps"), has("allowedPorts"), has("validatePayloads"));
+    let fill = |present: Option<&Application>| match present {
+        None => draft,
+        Some(present) => ApplicationDraft {
+            require_https: if https { draft.require_https } else { present.require_https },
+            allowed_ports: if ports { draft.allowed_ports } else { present.allowed_ports.clone() },
+            validate_payloads: if payloads { draft.validate_payloads } else { present.validate_payloads },
+            ..draft
+        },
+    };
+    Ok(upserted(api.editor.put_application(named.text("app_id"), fill).await?))
 }
 
 pub(super) async fn patch(
@@ -138,7 +151,7 @@ pub(super) async fn create_if_described(
     if draft.uid.as_deref().is_some_and(|uid| uid != name) {
         return Err(ApiError::body("application.uid", "application.uid must be the one in the path"));
     }
-    api.editor.put_application(name, draft).await?;
+    api.editor.put_application(name, |_| draft).await?;
     Ok(())
 }
 

@@ -91,7 +91,7 @@ pub(super) async fn send_example(
     let event_type =
         event_type.ok_or_else(|| ApiError::body("eventType", format!("there is no event type '{name}'")))?;
     let payload = example::of(&event_type).ok_or_else(|| {
-        let what = format!("'{name}' has no example: its newest schema needs 'examples'");
+        let what = format!("'{name}' has no schema to make an example from");
         ApiError::body("eventType", what)
     })?;
     if endpoint.is_disabled() {

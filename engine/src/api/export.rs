@@ -32,7 +32,7 @@ use crate::core::ids::ApplicationId;
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line<'a> {
-    Message(MessageOut),
+    Message(Box<MessageOut>),
     Attempt(Box<AttemptOut>),
     End { messages: u64, attempts: u64 },
     Error { detail: &'a str },
@@ -64,7 +64,7 @@ async fn write(api: Arc<Api>, application: ApplicationId, from: ExportPlace, lin
         let shown = part.items.iter().map(|item| match item {
             Exported::Message(message) => {
                 messages += 1;
-                Line::Message(MessageOut::new(message, true))
+                Line::Message(Box::new(MessageOut::new(message, true)))
             }
             Exported::Attempt(attempt) => {
                 attempts += 1;

@@ -49,6 +49,11 @@ impl<'a> Fields<'a> {
         serde_json::from_str(value.get()).map(Some).map_err(|error| ApiError::json(name, &error))
     }
 
+    /// Whether the field is there, be it `null`.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<&'a RawValue> {
         let former = || FORMER_NAMES.iter().find(|(now, _)| *now == name).map(|(_, before)| *before);
         self.values.get(name).or_else(|| self.values.get(former()?)).copied()

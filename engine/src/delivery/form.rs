@@ -96,14 +96,6 @@ impl Form {
     }
 }
 
-/// Whether a media type is that of JSON (RFC 6839 section 3.1 for `+json`), parameters aside.
-pub(super) fn is_json(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    let tail = |bytes: usize| essence.len().checked_sub(bytes).and_then(|from| essence.get(from..));
-    essence.eq_ignore_ascii_case("application/json")
-        || tail(5).is_some_and(|tail| tail.eq_ignore_ascii_case("+json"))
-}
-
 fn encode(text: &str, out: &mut Vec<u8>) {
     byte_serialize(text.as_bytes()).for_each(|piece| out.extend_from_slice(piece.as_bytes()));
 }
@@ -443,16 +435,6 @@ mod tests {
         // 100 KB, of which 50,000 numbers each would repeat 50,000 bytes.
         let blown_up = format!("{{\"{}\":[{}1]}}", "k".repeat(50_000), "1,".repeat(50_000));
         assert_eq!(refusal(blown_up), FormError::TooLong);
-    }
-
-    #[test]
-    fn json_is_known_by_its_media_type() {
-        for json in ["application/json", "Application/JSON; charset=utf-8", "application/cloudevents+json"] {
-            assert!(is_json(json), "{json}");
-        }
-        for other in ["text/plain", "application/jsonl", "application/xml", "json", "é+jso", ""] {
-            assert!(!is_json(other), "{other}");
-        }
     }
 
     /// A payload, and the leaves that a receiver should find: the steps to each, and its text.

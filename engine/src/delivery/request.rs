@@ -11,9 +11,10 @@ use http_body_util::Full;
 use crate::core::digits::write_decimal;
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
+use crate::publish::is_json;
 
 use super::failure::Failure;
-use super::form::{FORM_CONTENT_TYPE, is_json};
+use super::form::FORM_CONTENT_TYPE;
 use super::header_names::Names;
 use super::http1::Outgoing;
 use super::target::Target;

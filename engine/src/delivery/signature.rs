@@ -32,8 +32,9 @@ struct Prepared {
     until_secs: u64,
 }
 
+#[allow(clippy::large_enum_variant, reason = "nearly every key is of the large kind, and a signer holds few")]
 enum Key {
-    Symmetric(hmac::Key),
+    Symmetric(Box<hmac::Key>),
     Asymmetric(Ed25519KeyPair),
 }
 
@@ -41,7 +42,9 @@ impl Signer {
     pub(super) fn new(secrets: &[SigningSecret]) -> Self {
         let prepare = |secret: &SigningSecret| Prepared {
             key: match &secret.key {
-                secret::Key::Symmetric(key) => Key::Symmetric(hmac::Key::new(hmac::HMAC_SHA256, key)),
+                secret::Key::Symmetric(key) => {
+                    Key::Symmetric(Box::new(hmac::Key::new(hmac::HMAC_SHA256, key)))
+                }
                 secret::Key::Asymmetric(seed) => Key::Asymmetric(secret::key_pair(seed)),
             },
             until_secs: secret.expires_ms().map_or(u64::MAX, |ms| ms.div_ceil(1_000)),

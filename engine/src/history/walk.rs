@@ -77,7 +77,7 @@ impl Walk {
             Some(Stopped::Spent) => page.seen,
             None => self.resume(reader, newest_first, &searched)?,
         };
-        let done = matches!(page.stopped, None) && searched.whole;
+        let done = page.stopped.is_none() && searched.whole;
         page.items.truncate(self.limit);
         if !newest_first {
             page.items.reverse();

@@ -10,6 +10,7 @@
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit` |
 //! | the process | `start`, `documents`, `demo` |
+//! | whole systems, as configurations of this one | `systems` |
 //! | the programs of others | `counterparts`, `examples` |
 //!
 //! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
@@ -44,4 +45,5 @@ mod retries;
 mod routing;
 mod schedule;
 mod start;
+mod systems;
 mod torn_log;

@@ -68,3 +68,20 @@ async fn the_url_is_still_known_after_a_restart() {
     follower.saw(1, "delivered").await;
     assert_eq!(world.receiver.count(), 0);
 }
+
+#[tokio::test]
+async fn a_url_and_an_ordering_key_come_over_tcp_too() {
+    use posthaste_protocol::client::{NewMessage, NewUrl};
+    let world = World::start().await;
+    let own = Receiver::answering(Answer::Status(204)).await;
+    let client = world.client().await;
+    let to = own.url();
+    let url = NewUrl { url: &to, secret: None, endpoint: Some(&world.endpoint) };
+    let message = NewMessage::new(APPLICATION, EVENT_TYPE, b"{}").ordering_key("a").url(url);
+    let id = client.publish(&message).await.expect("accepted");
+    wait_until("the request", || own.count() == 1).await;
+    let shown = world.api().get(&format!("/api/v1/app/{APPLICATION}/msg/msg_{id}")).await;
+    assert_eq!((shown["overrideUrl"].clone(), shown["orderingKey"].clone()), (json!(to), json!("a")));
+    let refused = client.publish(&message.url(NewUrl { url: "ftp://x", ..url })).await;
+    assert!(refused.unwrap_err().to_string().contains("override url"), "it is said what is wrong");
+}

@@ -46,7 +46,7 @@ async fn serve(mut tcp: TcpStream, tunnels: Arc<AtomicUsize>) {
 }
 
 #[tokio::test]
-async fn requests_leave_through_the_configured_proxy_and_through_no_other() {
+async fn requests_leave_through_the_configured_proxy() {
     let proxy = Proxy::start().await;
     let setting = format!("'{}'", proxy.url);
     let settings =

@@ -57,6 +57,25 @@ async fn put_creates_under_the_uid_in_the_path_and_then_replaces() {
 }
 
 #[tokio::test]
+async fn a_put_by_an_sdk_does_not_switch_off_the_rules_of_an_application_that_it_does_not_know() {
+    let world = World::new();
+    let rules = json!({"requireHttps": true, "allowedPorts": [443], "validatePayloads": true});
+    let mut body = rules.clone();
+    body["name"] = json!("Acme");
+    assert_eq!(world.call("PUT", "/app/acme", body).await.0, 201);
+    let of = |application: &Value| {
+        json!({"requireHttps": application["requireHttps"], "allowedPorts": application["allowedPorts"],
+               "validatePayloads": application["validatePayloads"]})
+    };
+    let (status, replaced) = world.call("PUT", "/app/acme", json!({"name": "Two", "uid": "acme"})).await;
+    assert_eq!((status, of(&replaced)), (200, rules));
+    let none = json!({"requireHttps": false, "allowedPorts": null, "validatePayloads": false});
+    let mut body = none.clone();
+    body["name"] = json!("Three");
+    assert_eq!(of(&world.call("PUT", "/app/acme", body).await.1), none);
+}
+
+#[tokio::test]
 async fn an_invalid_field_is_located() {
     let world = World::new();
     world.with_endpoint().await;

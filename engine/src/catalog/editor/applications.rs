@@ -47,15 +47,17 @@ impl Editor {
     pub async fn put_application(
         &self,
         id_or_uid: &str,
-        mut draft: ApplicationDraft,
+        fill: impl FnOnce(Option<&Application>) -> ApplicationDraft,
     ) -> Result<Put<Arc<Application>>, CatalogError> {
         let turn = self.turn().await;
         if let Some(present) = self.catalog.application(id_or_uid) {
+            let draft = fill(Some(&present));
             return self.rewrite_application(turn, &present, draft).await.map(Put::Present);
         }
         if id_or_uid.parse::<ApplicationId>().is_ok() {
             return Err(CatalogError::NotFound { what: WHAT });
         }
+        let mut draft = fill(None);
         draft.uid.get_or_insert_with(|| id_or_uid.to_owned());
         self.write_new_application(turn, draft).await.map(Put::Created)
     }
