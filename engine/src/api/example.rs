@@ -5,15 +5,9 @@ use serde_json::json;
 
 use crate::catalog::EventType;
 
-<<<<<<< HEAD
-/// The payload that the event type itself gives as an example, or one made from its newest schema.
-pub(super) fn of(event_type: &EventType) -> Option<Bytes> {
-    event_type.example().map(|example| Bytes::from(example.to_string()))
-=======
 /// The payload that the event type's newest schema gives or describes.
 pub(super) fn of(event_type: &EventType) -> Option<Bytes> {
     event_type.example().map(|example| example.to_string().into())
->>>>>>> c4c1cb4 (api: examples of event types as their newest schema describes them)
 }
 
 /// What is sent when nobody said what.
