@@ -49,3 +49,19 @@ async fn the_export_has_every_entry_as_a_line() {
     listed.reverse();
     assert_eq!(lines, listed);
 }
+
+#[tokio::test]
+async fn a_change_is_recorded_in_the_name_of_the_token_that_made_it() {
+    let site = crate::harness::Site::new(&[("api.tokens", "['the first token', 'the second token']")]);
+    let posthaste = site.start().await;
+    let api = || crate::harness::Api::at(posthaste.http());
+    api().with_token("the second token").make_application(APPLICATION).await;
+    let first = api().with_token("the first token");
+    first.make_event_type("a.b").await;
+    let page = first.get("/api/v1/audit").await;
+    let actors: Vec<&str> =
+        page["data"].as_array().expect("a list").iter().filter_map(|entry| entry["actor"].as_str()).collect();
+    assert_eq!(actors, ["token-1", "token-2"]);
+    assert_eq!(first.get("/api/v1/audit?actor=token-2").await["data"].as_array().map(Vec::len), Some(1));
+    assert!(!page.to_string().contains("second token"), "{page}");
+}

@@ -72,7 +72,7 @@ fn audit_log() -> Vec<Route> {
             "/audit",
             audit::list,
             op("v1.audit.list", "Who changed what, newest first")
-                .query(query::page("audit_1"))
+                .query(query::page("aud_1"))
                 .answers(200, "ListResponse_AuditEntryOut_"),
         )
         .needs(Scope::Admin),
