@@ -1,5 +1,7 @@
 //! What the documents say about the binary.
 
+use crate::harness::{Api, Site};
+
 const OPERATIONS: &str = include_str!("../../../docs/operations.md");
 const SHIPPED: &str = include_str!("../../src/config.default.toml");
 
@@ -23,4 +25,15 @@ fn the_operations_document_names_every_behaviour_of_the_test_receiver() {
     let missing: Vec<&str> = rows.clone().filter(|row| !OPERATIONS.contains(row)).collect();
     assert!(missing.is_empty(), "{missing:#?}");
     assert!(rows.count() >= 11);
+}
+
+#[tokio::test]
+async fn every_metric_is_in_the_operations_document() {
+    let posthaste = Site::new(&[]).start().await;
+    let page = Api::at(posthaste.http()).get("/metrics").await;
+    let types = page.as_str().expect("text").lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names: Vec<&str> = types.map(|line| line.split(' ').next().expect("a name")).collect();
+    let missing: Vec<&&str> = names.iter().filter(|name| !OPERATIONS.contains(**name)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(names.len() >= 15, "{names:#?}");
 }

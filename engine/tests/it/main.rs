@@ -13,8 +13,8 @@
 //! | whole systems, as configurations of this one | `systems` |
 //! | the programs of others | `counterparts`, `examples` |
 //!
-//! `harness` is what they stand on. Counterparts that are not installed are skipped, which is said on standard
-//! error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
+//! `features` lists what the product does, and which tests show it. `harness` is what they stand on. Counterparts that
+//! are not installed are skipped, which is said on standard error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
 mod alerts;
 mod audit;
@@ -28,6 +28,7 @@ mod disk_full;
 mod documents;
 mod examples;
 mod fairness;
+mod features;
 mod formats;
 mod harness;
 mod history;
