@@ -3,7 +3,7 @@
 //! ```text
 //! POST .../endpoint/{endpoint}/recover          {"since", "until"?, "rate"?}
 //! POST .../endpoint/{endpoint}/replay-missing   the same
-//! POST .../endpoint/{endpoint}/replay           the same
+//! POST .../endpoint/{endpoint}/bulk-replay      the same
 //! GET  /background-task, /background-task/{id};  POST /background-task/{id}/cancel
 //! ```
 
@@ -128,12 +128,9 @@ pub(super) async fn list(
     query: Query,
 ) -> Result<Json<ListOut<TaskOut>>, ApiError> {
     let paging = Paging::read(&query)?;
-    let state = match query.text("status") {
-        None => None,
-        Some(name) => Some(state(name)?),
-    };
+    let status = query.text("status").map(check_status).transpose()?;
     let wanted = |task: &Task| {
-        state.is_none_or(|state| state == task.state)
+        status.is_none_or(|status| status == task.state.name())
             && caller.sees(api.editor.catalog(), task.application)
             && query.text("task").is_none_or(|kind| kind == task.kind.name())
     };
@@ -142,9 +139,9 @@ pub(super) async fn list(
     Ok(Json(paging.list(data, page.done, |task| task.id.clone())))
 }
 
-fn state(name: &str) -> Result<TaskState, ApiError> {
-    let found = TaskState::ALL.into_iter().find(|state| state.name() == name);
-    found.ok_or_else(|| ApiError::query("status", "status must be running, finished, cancelled or failed"))
+fn check_status(name: &str) -> Result<&str, ApiError> {
+    let known = TaskState::NAMES.contains(&name).then_some(name);
+    known.ok_or_else(|| ApiError::query("status", "status must be running, finished or failed"))
 }
 
 pub(super) async fn read(
@@ -162,7 +159,13 @@ pub(super) async fn cancel(
     named: Named,
 ) -> Result<Json<TaskOut>, ApiError> {
     let task = named_task(&api, &caller, &named)?;
-    let task = api.editor.edit_task(task.id, |task| task.state = TaskState::Cancelled).await?;
+    let task = api
+        .editor
+        .edit_task(task.id, |task| {
+            task.state = TaskState::Cancelled;
+            task.detail = Some("it was cancelled".into());
+        })
+        .await?;
     Ok(Json(TaskOut::from(&*task)))
 }
 

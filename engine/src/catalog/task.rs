@@ -33,12 +33,12 @@ impl TaskKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Recover, Self::ReplayMissing, Self::Replay];
 
-    /// Its name in the API.
+    /// Its name in the API, the same as the hosted Svix has.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Recover => "endpoint.recover",
-            Self::ReplayMissing => "endpoint.replay-missing",
-            Self::Replay => "endpoint.replay",
+            Self::ReplayMissing => "endpoint.replay",
+            Self::Replay => "endpoint.bulk-replay",
         }
     }
 }
@@ -53,21 +53,22 @@ pub enum TaskState {
     Finished,
     /// Somebody stopped it.
     Cancelled,
-    /// It could not go on.
+    /// It could not go on; `detail` says why.
     Failed,
 }
 
 impl TaskState {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Running, Self::Finished, Self::Cancelled, Self::Failed];
+    /// The names that there are.
+    pub const NAMES: [&'static str; 3] = ["running", "finished", "failed"];
 
-    /// Its name in the API.
+    /// Its name in the API, one of those that the SDKs know: a task that was stopped has failed, and its `detail` says
+    /// so.
     pub const fn name(self) -> &'static str {
+        let [running, finished, failed] = Self::NAMES;
         match self {
-            Self::Running => "running",
-            Self::Finished => "finished",
-            Self::Cancelled => "cancelled",
-            Self::Failed => "failed",
+            Self::Running => running,
+            Self::Finished => finished,
+            Self::Cancelled | Self::Failed => failed,
         }
     }
 }

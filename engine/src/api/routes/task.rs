@@ -37,9 +37,9 @@ fn begin() -> Vec<Route> {
         )
         .needs(Scope::Replay),
         Route::post(
-            "/app/{app_id}/endpoint/{endpoint_id}/replay",
+            "/app/{app_id}/endpoint/{endpoint_id}/bulk-replay",
             task::replay,
-            op("v1.endpoint.replay", "Deliver once more everything since a time", "BackgroundTaskOut"),
+            op("v1.endpoint.bulk-replay", "Deliver once more everything since a time", "BackgroundTaskOut"),
         )
         .needs(Scope::Replay),
     ]
@@ -47,7 +47,7 @@ fn begin() -> Vec<Route> {
 
 fn watch() -> Vec<Route> {
     let op = |id, summary| Operation::new(id, TAG, summary).about("Ours.");
-    let status = schema::one_of(&TaskState::ALL.map(TaskState::name));
+    let status = schema::one_of(&TaskState::NAMES);
     let kind = schema::one_of(&TaskKind::ALL.map(TaskKind::name));
     vec![
         Route::get(

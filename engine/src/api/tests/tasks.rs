@@ -40,7 +40,7 @@ async fn nothing_is_sent_again_to_a_disabled_endpoint() {
 #[tokio::test]
 async fn a_task_is_begun_listed_and_stopped() {
     let world = world().await;
-    for (path, kind) in [("recover", "endpoint.recover"), ("replay-missing", "endpoint.replay-missing")] {
+    for (path, kind) in [("recover", "endpoint.recover"), ("replay-missing", "endpoint.replay")] {
         let since = json!({"since": "2024-01-01T00:00:00Z", "rate": 50});
         let (status, task) = world.post(&format!("/app/acme/endpoint/shop/{path}"), since).await;
         assert_eq!(
@@ -50,10 +50,13 @@ async fn a_task_is_begun_listed_and_stopped() {
         assert_eq!(task["data"]["rate"], 50);
         let id = task["id"].as_str().unwrap();
         let (_, stopped) = world.post(&format!("/background-task/{id}/cancel"), Value::Null).await;
-        assert_eq!(stopped["status"], "cancelled");
+        assert_eq!(
+            (stopped["status"].clone(), stopped["data"]["detail"].clone()),
+            (json!("failed"), json!("it was cancelled"))
+        );
         assert_eq!(world.get(&format!("/background-task/{id}")).await.1, stopped);
     }
-    let (_, list) = world.get("/background-task?status=cancelled&task=endpoint.recover").await;
+    let (_, list) = world.get("/background-task?status=failed&task=endpoint.recover").await;
     assert_eq!(list["data"].as_array().map(Vec::len), Some(1));
     assert_eq!(world.get("/background-task/qtask_0").await.0, 404);
 }

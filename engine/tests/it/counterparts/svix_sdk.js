@@ -37,7 +37,8 @@ async function applications() {
 }
 
 async function eventTypes() {
-  await svix.eventType.create({ name: "invoice.paid", description: "An invoice was paid" });
+  const schemas = { 1: { type: "object", examples: [{ n: 0 }] } };
+  await svix.eventType.create({ name: "invoice.paid", description: "An invoice was paid", schemas });
   await svix.eventType.update("invoice.old", { description: "Old" });
   assert.equal((await svix.eventType.patch("invoice.old", { description: "Older" })).description, "Older");
   await svix.eventType.delete("invoice.old");
@@ -81,6 +82,25 @@ async function messages(endpoint) {
   assert.deepEqual([destination.id, destination.status], [endpoint.id, 0]);
 }
 
+async function repair() {
+  const [message] = (await svix.messageAttempt.listAttemptedMessages("acme", "billing", { limit: 1 })).data;
+  assert.deepEqual([message.payload, message.status], [{ n: 2 }, 0]);
+  await svix.messageAttempt.resend("acme", message.id, "billing");
+  const example = await svix.endpoint.sendExample("acme", "billing", { eventType: "invoice.paid" });
+  assert.equal(example.eventType, "invoice.paid");
+  await eventually("statistics", async () => (await svix.endpoint.getStats("acme", "billing")).success === 3);
+  const again = async () => (await svix.messageAttempt.listByMsg("acme", message.id)).data.length === 2;
+  await eventually("message sent again", again);
+  const since = new Date("2020-01-01T00:00:00Z");
+  const tasks = [
+    await svix.endpoint.recover("acme", "billing", { since }),
+    await svix.endpoint.replayMissing("acme", "billing", { since }),
+  ];
+  for (const { id } of tasks) {
+    await eventually("end of a task", async () => (await svix.backgroundTask.get(id)).status === "finished");
+  }
+}
+
 async function portal(endpoint) {
   const access = await svix.authentication.appPortalAccess("acme", { expiry: 3600 });
   assert(access.url.endsWith(`/portal#key=${access.token}`), access.url);
@@ -97,6 +117,7 @@ async function all() {
   await eventTypes();
   const endpoint = await endpoints();
   await messages(endpoint);
+  await repair();
   await portal(endpoint);
   await svix.endpoint.delete("acme", "billing");
   await svix.application.delete("acme");
@@ -106,7 +127,7 @@ async function all() {
 all().then(
   () => console.log("ok"),
   (error) => {
-    console.error(error);
+    console.error(error, JSON.stringify(error.body));
     process.exit(1);
   },
 );

@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import datetime, timezone
 
 from svix.api import (
     ApplicationIn,
@@ -14,16 +15,20 @@ from svix.api import (
     EndpointPatch,
     EndpointSecretRotateIn,
     EndpointUpdate,
+    EventExampleIn,
     EventTypeIn,
     EventTypeListOptions,
     EventTypePatch,
     EventTypeUpdate,
+    MessageAttemptListAttemptedMessagesOptions,
     MessageAttemptListByEndpointOptions,
     MessageAttemptListByMsgOptions,
     MessageCreateOptions,
     MessageIn,
     MessageListOptions,
     Ordering,
+    RecoverIn,
+    ReplayIn,
     Svix,
     SvixOptions,
 )
@@ -67,7 +72,8 @@ assert names == ["three", "two", "one", "acme"], names
 for name in ("one", "two", "three"):
     svix.application.delete(name)
 
-svix.event_type.create(EventTypeIn(name="invoice.paid", description="An invoice was paid"))
+example = {"1": {"type": "object", "examples": [{"n": 0}]}}
+svix.event_type.create(EventTypeIn(name="invoice.paid", description="An invoice was paid", schemas=example))
 assert [one.name for one in svix.event_type.list().data] == ["invoice.paid"]
 assert svix.event_type.get("invoice.paid").description == "An invoice was paid"
 schemas = {"1": {"type": "object"}}
@@ -132,6 +138,30 @@ options = MessageAttemptListByEndpointOptions(limit=1, event_types=["invoice.pai
 assert len(svix.message_attempt.list_by_endpoint("acme", "billing", options).data) == 1
 [destination] = svix.message_attempt.list_attempted_destinations("acme", message.id).data
 assert (destination.id, destination.status) == (endpoint.id, 0)
+
+[listed] = svix.message_attempt.list_attempted_messages(
+    "acme", "billing", MessageAttemptListAttemptedMessagesOptions(limit=1)
+).data
+assert (listed.payload, listed.status) == ({"n": 2}, 0), listed
+
+svix.message_attempt.resend("acme", message.id, "billing")
+example = svix.endpoint.send_example("acme", "billing", EventExampleIn(event_type="invoice.paid"))
+assert example.event_type == "invoice.paid"
+while svix.endpoint.get_stats("acme", "billing").success < 3:
+    assert time.monotonic() < deadline, "statistics do not count what arrived within 30 s"
+    time.sleep(0.01)
+while len(svix.message_attempt.list_by_msg("acme", message.id).data) < 2:
+    assert time.monotonic() < deadline, "the message was not sent again within 30 s"
+    time.sleep(0.01)
+long_ago = datetime(2020, 1, 1, tzinfo=timezone.utc)
+recovery = svix.endpoint.recover("acme", "billing", RecoverIn(since=long_ago))
+assert (recovery.status, recovery.task) == ("running", "endpoint.recover")
+replay = svix.endpoint.replay_missing("acme", "billing", ReplayIn(since=long_ago))
+for task in (recovery, replay):
+    while svix.background_task.get(task.id).status != "finished":
+        assert time.monotonic() < deadline, "a background task did not end within 30 s"
+        time.sleep(0.01)
+assert len(svix.background_task.list().data) == 2
 
 access = svix.authentication.app_portal_access("acme", AppPortalAccessIn(expiry=3600))
 assert access.url.endswith("/portal#key=" + access.token), access.url

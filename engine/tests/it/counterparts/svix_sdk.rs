@@ -9,7 +9,8 @@ async fn run(tool: Tool, script: &str) {
     let receiver = Receiver::answering(Answer::Body(200, "thank you")).await;
     let arguments = [format!("http://{}", posthaste.http()), "token of a test".into(), receiver.url()];
     assert_eq!(tool.script(script, arguments).await, "ok\n");
-    assert_eq!(receiver.count(), 2);
+    // Two messages, one of them once more, and an example.
+    assert_eq!(receiver.count(), 4);
     assert_eq!(receiver.received()[0].header("x-shop"), "42");
 }
 

@@ -17,7 +17,7 @@ pub(super) fn schemas() -> Vec<Schema> {
         ("RecoverOut", out()),
         ("BackgroundTaskOut", out()),
         ("ListResponse_BackgroundTaskOut_", list_of("BackgroundTaskOut")),
-        ("BackgroundTaskStatus", one_of(&TaskState::ALL.map(TaskState::name))),
+        ("BackgroundTaskStatus", one_of(&TaskState::NAMES)),
         ("BackgroundTaskType", one_of(&TaskKind::ALL.map(TaskKind::name))),
     ]
 }
