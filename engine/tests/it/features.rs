@@ -435,6 +435,7 @@ const ROWS: &[Row] = &[
 const SECTIONS: &[(&str, u8)] = &[("A", 7), ("B", 7), ("C", 10), ("D", 9), ("E", 4), ("F", 5), ("G", 3)];
 
 #[test]
+#[allow(clippy::print_stdout, reason = "the table is for people")]
 fn every_row_is_shown_by_tests_that_exist() {
     let tests = all_tests();
     let open: HashMap<&str, &str> = OPEN.iter().copied().collect();
