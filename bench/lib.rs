@@ -24,6 +24,7 @@ pub fn message(id: EntryId) -> Record<'static> {
         digest: [0; 16],
         endpoints: Endpoints::from(&[1u64][..]),
         payload: &PAYLOAD,
+        erased: false,
     })
 }
 
@@ -54,6 +55,7 @@ pub fn attempt(id: EntryId) -> Record<'static> {
             signed_secs: Some(NOW_MS / 1_000),
             ..Course::default()
         },
+        erased: false,
     })
 }
 

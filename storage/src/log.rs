@@ -17,12 +17,14 @@
 //! - A commit that returned `Ok` survives a power cut; one that returned an error is never shown to a reader.
 //! - A batch is written only after the batch before it was synced; a segment is begun only after the last batch
 //!   of the one before was synced, and written only after its own header was.
+//! - What is written is never changed, but for content that is erased (`log/erase.rs`).
 //! - Positions and ids only grow. Batch and segment numbers have no gaps.
 //! - After a failed sync nothing more is written.
 //!
 //! Not here: when to commit, what to keep, what a record means.
 
 mod batch;
+mod erase;
 mod error;
 mod files;
 mod index;
@@ -39,7 +41,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-pub use self::error::{AppendError, CommitError, Damage, LogError, ReadError, UnlinkError};
+pub use self::error::{AppendError, CommitError, Damage, EraseError, LogError, ReadError, UnlinkError};
 pub use self::index::{SegmentSummary, Traits};
 pub use self::limits::{
     BATCH_BYTES_MAX, BLOCK_BYTES, RECORD_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
@@ -96,6 +98,7 @@ impl Log {
         options.check()?;
         let files =
             Files::new(disk, folder).map_err(LogError::io(format!("use folder {}", folder.display())))?;
+        erase::complete(&files)?;
         let recovered = recovery::recover(&files, &options)?;
         let active = open_active(&files, &recovered.segments)?;
         let shared = Arc::new(Shared::new(files, options.accept_damage, recovered.segments));

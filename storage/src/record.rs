@@ -8,8 +8,8 @@
 //!
 //! | kind | body |
 //! |---|---|
-//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras), event type text, [event id text], [content type text], [extras bytes, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
-//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, flags u8 (1 next attempt), [next attempt ms u64], endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text, how it went, see `course` (version 1: the next attempt without flags, 0 for none; no course) |
+//! | 1 message | id u64, application u64, flags u8 (1 event id, 2 content type, 4 extras, 8 payload erased), event type text, [event id text], [content type text], [extras bytes, see `extras`], channels len x text, digest 16 bytes, endpoints len x u64, payload bytes |
+//! | 2 attempt | id u64, message u64, application u64, endpoint u64, number u16, progress u16, started ms u64, duration us u32, outcome u8, status u16, state u8, flags u8 (1 next attempt, 2 response erased), [next attempt ms u64], endpoint revision u32, message at u64, response headers bytes, response body bytes, detail text, how it went, see `course` (version 1: the next attempt without flags, 0 for none; no course) |
 //! | 3 parked | message u64, application u64, endpoint u64, attempts u16, due ms u64, message at u64 |
 //! | 4 settled | message u64, application u64, endpoint u64, state u8, at ms u64 |
 //! | 5 change | flags u8 (1 value), key bytes, [value bytes] |
@@ -24,6 +24,7 @@ mod course;
 mod cursor;
 mod decode;
 mod encode;
+mod erase;
 mod event;
 mod extras;
 mod lists;
@@ -31,6 +32,7 @@ mod owned;
 
 pub use self::course::Course;
 pub use self::decode::DecodeError;
+pub(crate) use self::erase::erasure;
 pub use self::event::{EventSeen, event_hash};
 pub use self::extras::{Extras, PackedExtras};
 pub use self::lists::{Channels, ChannelsIter, Endpoints, PendingDelivery, PendingList};
@@ -110,8 +112,10 @@ pub struct Message<'a> {
     pub digest: [u8; 16],
     /// The endpoints it goes to: its deliveries.
     pub endpoints: Endpoints<'a>,
-    /// What is delivered.
+    /// What is delivered; empty once it was erased.
     pub payload: &'a [u8],
+    /// Whether its payload was erased: zeros lie where it was.
+    pub erased: bool,
 }
 
 /// An attempt as it ended.
@@ -153,6 +157,8 @@ pub struct Attempt<'a> {
     pub detail: &'a str,
     /// How it went.
     pub course: Course,
+    /// Whether its response was erased: zeros lie where headers and body were.
+    pub erased: bool,
 }
 
 /// A delivery that waits in the ledger without ever having had an attempt.

@@ -127,6 +127,7 @@ impl World {
             response_body: b"",
             detail: "",
             course: Course::default(),
+            erased: false,
         };
         let at = self.log.append(&Record::Attempt(record)).unwrap();
         let known =
@@ -252,6 +253,7 @@ fn message<'a>(
         digest: [0; 16],
         endpoints: endpoints.into(),
         payload,
+        erased: false,
     }
 }
 

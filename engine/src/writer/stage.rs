@@ -131,6 +131,7 @@ impl Writer {
             digest: message.digest,
             endpoints: endpoints.as_slice().into(),
             payload: &message.payload,
+            erased: false,
         };
         let at = self.log.append(&Record::Message(record)).map_err(append_error)?;
         if let Some(key) = key {
@@ -337,6 +338,7 @@ fn attempt_record<'a>(id: EntryId, ended: &'a AttemptEnded<Report>) -> Attempt<'
         response_body: report.map_or(&[], |report| report.response_body.as_ref()),
         detail: report.map_or("", |report| report.detail.as_ref()),
         course: course(ended),
+        erased: false,
     }
 }
 
@@ -379,6 +381,7 @@ fn withdrawn_record(id: EntryId, settled: &Settled, now_ms: u64, why: &'static s
         response_body: &[],
         detail: why,
         course: Course::default(),
+        erased: false,
     }
 }
 

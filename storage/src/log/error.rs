@@ -123,6 +123,34 @@ pub enum CommitError {
     },
 }
 
+/// Why content was not erased.
+#[derive(Debug, thiserror::Error)]
+pub enum EraseError {
+    /// The record has no content, or is of a version in which it cannot be erased.
+    #[error("what lies at {at} has no content that can be erased")]
+    Unsupported {
+        /// Where it lies.
+        at: Position,
+    },
+    /// The record cannot be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The disk refused; nothing has changed.
+    #[error("the list of what is erased cannot be written: {why}")]
+    Io {
+        /// Whether it is full.
+        full: bool,
+        /// What the disk said.
+        why: String,
+    },
+    /// The log stopped, now or before. What was begun is completed when it is opened again.
+    #[error("the log stopped ({why}); nothing is erased until a restart")]
+    Poisoned {
+        /// What stopped it.
+        why: String,
+    },
+}
+
 /// Why a segment was not removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnlinkError {

@@ -9,6 +9,9 @@ use parking_lot::Mutex;
 use super::limits::OPEN_FILES_MAX;
 use crate::disk::{Disk, DiskFile};
 
+/// The list of what is being erased.
+const LIST_NAME: &str = "erasing";
+
 /// What a file of the log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FileKind {
@@ -97,6 +100,31 @@ impl Files {
     /// Makes creations and removals durable.
     pub(super) fn sync_folder(&self) -> io::Result<()> {
         self.disk.sync_folder(&self.folder)
+    }
+
+    /// Makes the list of what is being erased, or empties it.
+    pub(super) fn create_list(&self) -> io::Result<Arc<dyn DiskFile>> {
+        self.disk.create(&self.folder.join(LIST_NAME))
+    }
+
+    /// The list of what is being erased; `None` when there is none.
+    pub(super) fn read_list(&self) -> io::Result<Option<Vec<u8>>> {
+        let file = match self.disk.open(&self.folder.join(LIST_NAME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let mut list = vec![0; usize::try_from(file.bytes()?).unwrap_or(usize::MAX)];
+        let read = file.read_at(&mut list, 0)?;
+        list.truncate(read);
+        Ok(Some(list))
+    }
+
+    /// Removes the list, durably; one that is not there is no error.
+    pub(super) fn remove_list(&self) -> io::Result<()> {
+        match self.disk.remove(&self.folder.join(LIST_NAME)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.and_then(|()| self.sync_folder()),
+        }
     }
 
     fn forget(&self, segment: u32, kind: FileKind) {

@@ -76,7 +76,7 @@ impl LogReader {
     }
 
     /// The segment of a committed position; `None` when it was unlinked.
-    fn segment_of(&self, at: Position) -> Result<Option<Arc<Segment>>, ReadError> {
+    pub(super) fn segment_of(&self, at: Position) -> Result<Option<Arc<Segment>>, ReadError> {
         let end = self.end();
         if at >= end {
             return Err(ReadError::NotCommitted { at, end });
@@ -95,7 +95,7 @@ impl LogReader {
     }
 
     /// The segment's file; `None` when it was unlinked meanwhile.
-    fn open(&self, segment: &Segment) -> Result<Option<Arc<dyn DiskFile>>, ReadError> {
+    pub(super) fn open(&self, segment: &Segment) -> Result<Option<Arc<dyn DiskFile>>, ReadError> {
         match self.shared.files.open(segment.number(), FileKind::Segment) {
             Ok(file) => Ok(Some(file)),
             Err(_) if segment.is_unlinked() => Ok(None),

@@ -1,14 +1,18 @@
 //! From bytes to record: borrowed, checked field by field, never a panic.
 
 use super::cursor::Cursor;
-use super::encode::{HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_NEXT, HAS_VALUE};
+use super::encode::{
+    ATTEMPT_ERASED, HAS_CONTENT_TYPE, HAS_EVENT_ID, HAS_EXTRAS, HAS_NEXT, HAS_VALUE, MESSAGE_ERASED,
+};
+use crate::Position;
+
 use super::{
     Attempt, Carried, Change, Channels, Course, Endpoints, Message, PackedExtras, Parked, PendingList,
     RECORD_VERSION, Record, RecordKind, Settled,
 };
 
 /// The first version in which attempts say how they went.
-const COURSE_SINCE: u8 = 2;
+pub(super) const COURSE_SINCE: u8 = 2;
 
 /// Why bytes are not a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,10 +84,20 @@ fn flags(cursor: &mut Cursor<'_>, known: u8) -> Result<u8, DecodeError> {
     if flags & !known == 0 { Ok(flags) } else { Err(DecodeError::UnknownFlags { flags }) }
 }
 
+/// The message; what lies where an erased payload was is no payload.
 fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
+    let mut message = message_fields(cursor)?;
+    if message.erased {
+        message.payload = &[];
+    }
+    Ok(message)
+}
+
+/// The fields of a message as they lie there.
+pub(super) fn message_fields<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeError> {
     let id = cursor.id("message id")?;
     let application = cursor.u64("application")?;
-    let flags = flags(cursor, HAS_EVENT_ID | HAS_CONTENT_TYPE | HAS_EXTRAS)?;
+    let flags = flags(cursor, HAS_EVENT_ID | HAS_CONTENT_TYPE | HAS_EXTRAS | MESSAGE_ERASED)?;
     let event_type = cursor.text("event type")?;
     let event_id = if flags & HAS_EVENT_ID == 0 { None } else { Some(cursor.text("event id")?) };
     let content_type = if flags & HAS_CONTENT_TYPE == 0 { None } else { Some(cursor.text("content type")?) };
@@ -99,6 +113,7 @@ fn decode_message<'a>(cursor: &mut Cursor<'a>) -> Result<Message<'a>, DecodeErro
         digest: cursor.digest("digest")?,
         endpoints: Endpoints::decode(cursor)?,
         payload: cursor.bytes("payload")?,
+        erased: flags & MESSAGE_ERASED != 0,
     })
 }
 
@@ -115,24 +130,35 @@ fn decode_attempt<'a>(cursor: &mut Cursor<'a>, version: u8) -> Result<Attempt<'a
         outcome: cursor.u8("outcome")?,
         status: cursor.u16("status")?,
         state: cursor.u8("delivery state")?,
-        next_attempt_ms: next_attempt_ms(cursor, version)?,
-        endpoint_revision: cursor.u32("endpoint revision")?,
-        message_at: cursor.position("message position")?,
-        response_headers: cursor.bytes("response headers")?,
-        response_body: cursor.bytes("response body")?,
-        detail: cursor.text("detail")?,
+        next_attempt_ms: 0,
+        endpoint_revision: 0,
+        message_at: Position::START,
+        response_headers: &[],
+        response_body: &[],
+        detail: "",
         course: Course::default(),
+        erased: false,
     };
+    // Version 1 has no flags: the next attempt is always there.
+    let known = HAS_NEXT | ATTEMPT_ERASED;
+    let flags = if version < COURSE_SINCE { HAS_NEXT } else { flags(cursor, known)? };
+    if flags & HAS_NEXT != 0 {
+        attempt.next_attempt_ms = cursor.u64("next attempt")?;
+    }
+    attempt.endpoint_revision = cursor.u32("endpoint revision")?;
+    attempt.message_at = cursor.position("message position")?;
+    attempt.response_headers = cursor.bytes("response headers")?;
+    attempt.response_body = cursor.bytes("response body")?;
+    attempt.detail = cursor.text("detail")?;
     if version >= COURSE_SINCE {
         attempt.course = Course::decode(cursor, attempt.started_ms)?;
     }
+    attempt.erased = flags & ATTEMPT_ERASED != 0;
+    if attempt.erased {
+        // What lies there is no response.
+        (attempt.response_headers, attempt.response_body) = (&[], &[]);
+    }
     Ok(attempt)
-}
-
-/// From version 2 on a byte says whether there is one: most attempts have none.
-fn next_attempt_ms(cursor: &mut Cursor<'_>, version: u8) -> Result<u64, DecodeError> {
-    let is_there = version < COURSE_SINCE || flags(cursor, HAS_NEXT)? == HAS_NEXT;
-    if is_there { cursor.u64("next attempt") } else { Ok(0) }
 }
 
 fn decode_parked(cursor: &mut Cursor<'_>) -> Result<Parked, DecodeError> {
@@ -194,7 +220,7 @@ mod tests {
             content_type in option::of(".{0,8}"), channels in vec(".{0,5}", 0..4), digest: [u8; 16],
             endpoints in vec(any::<u64>(), 0..4), payload in vec(any::<u8>(), 0..150),
             pending in vec((any::<u64>(), any::<u16>(), any::<u64>()), 0..5), due_ms in option::of(any::<u64>()),
-            ordering_key in option::of(".{0,8}"), url in option::of(".{0,8}"), url_secret in option::of(".{0,8}"),
+            ordering_key in option::of(".{0,8}"), url in option::of(".{0,8}"), url_secret in option::of(".{0,8}"), erased: bool,
         ) {
             let extras = Extras {
                 due_ms, ordering_key: ordering_key.as_deref(), url: url.as_deref(),
@@ -206,7 +232,7 @@ mod tests {
             let message = Message {
                 id: EntryId::from_u64(id), application, event_type: &event_type, event_id: event_id.as_deref(),
                 content_type: content_type.as_deref(), extras: packed, channels: Channels::from(&channels[..]), digest,
-                endpoints: Endpoints::from(&endpoints[..]), payload: &payload,
+                endpoints: Endpoints::from(&endpoints[..]), payload: if erased { &[] } else { &payload }, erased,
             };
             let pending: Vec<_> = pending
                 .into_iter()
@@ -229,7 +255,7 @@ mod tests {
                 id, message, application: c, endpoint: d, number: short, progress: short, started_ms: ms, duration_us: number,
                 outcome: byte, status: short, state: byte, next_attempt_ms: ms, endpoint_revision: number,
                 message_at: at, response_headers: &headers, response_body: value.as_deref().unwrap_or_default(),
-                detail: &detail, course,
+                detail: &detail, course, erased: false,
             }));
             reads_back(&Record::Parked(Parked {
                 message, application: c, endpoint: d, attempts: short, due_ms: ms, message_at: at,
@@ -270,6 +296,7 @@ mod tests {
             response_body: b"ok",
             detail: "",
             course: Course::default(),
+            erased: false,
         };
         let mut body = Vec::new();
         Record::Attempt(attempt).encode(&mut body);

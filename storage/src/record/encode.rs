@@ -7,8 +7,10 @@ use super::{Attempt, Carried, Change, Message, Parked, Record, Settled};
 pub(super) const HAS_EVENT_ID: u8 = 1;
 pub(super) const HAS_CONTENT_TYPE: u8 = 2;
 pub(super) const HAS_EXTRAS: u8 = 4;
-/// Flag of an attempt: there will be another.
+pub(super) const MESSAGE_ERASED: u8 = 8;
+/// Flags of an attempt: there will be another; its response was erased.
 pub(super) const HAS_NEXT: u8 = 1;
+pub(super) const ATTEMPT_ERASED: u8 = 2;
 /// Flag of a change.
 pub(super) const HAS_VALUE: u8 = 1;
 
@@ -48,7 +50,8 @@ fn encode_message(message: &Message<'_>, into: &mut Vec<u8>) {
     let event_id_flag = if message.event_id.is_some() { HAS_EVENT_ID } else { 0 };
     let content_type_flag = if message.content_type.is_some() { HAS_CONTENT_TYPE } else { 0 };
     let extras_flag = if message.extras.is_none() { 0 } else { HAS_EXTRAS };
-    into.push(event_id_flag | content_type_flag | extras_flag);
+    let erased_flag = if message.erased { MESSAGE_ERASED } else { 0 };
+    into.push(event_id_flag | content_type_flag | extras_flag | erased_flag);
     put_bytes(into, message.event_type.as_bytes());
     for text in [message.event_id, message.content_type].into_iter().flatten() {
         put_bytes(into, text.as_bytes());
@@ -77,10 +80,11 @@ fn encode_attempt(attempt: &Attempt<'_>, into: &mut Vec<u8>) {
     into.push(attempt.outcome);
     into.extend_from_slice(&attempt.status.to_le_bytes());
     into.push(attempt.state);
+    let erased_flag = if attempt.erased { ATTEMPT_ERASED } else { 0 };
     if attempt.next_attempt_ms == 0 {
-        into.push(0);
+        into.push(erased_flag);
     } else {
-        into.push(HAS_NEXT);
+        into.push(HAS_NEXT | erased_flag);
         into.extend_from_slice(&attempt.next_attempt_ms.to_le_bytes());
     }
     into.extend_from_slice(&attempt.endpoint_revision.to_le_bytes());

@@ -58,6 +58,7 @@ mod tests {
             digest: [0; 16],
             endpoints: Endpoints::NONE,
             payload: b"the payload",
+            erased: false,
         };
         let mut body = Vec::new();
         Record::Message(message).encode(&mut body);

@@ -239,6 +239,7 @@ pub(crate) fn message<'a>(
         digest: [id.sequence() as u8; 16],
         endpoints: Endpoints::from(&[3, 4][..]),
         payload,
+        erased: false,
     }
 }
 
@@ -262,5 +263,6 @@ pub(crate) fn attempt(id: EntryId, message: EntryId, application: u64) -> Attemp
         response_body: b"",
         detail: "",
         course: Course { first_byte_us: 1_000, reused: true, ..Course::default() },
+        erased: false,
     }
 }
