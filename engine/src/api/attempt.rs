@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 use serde::Serialize;
 
 use super::Api;
@@ -12,7 +13,7 @@ use super::backend::{AttemptQuery, HistoryPage, MessageStatus, StoredAttempt, St
 use super::error::ApiError;
 use super::explain::{Explanation, explain};
 use super::extract::{Named, TheApplication, TheEndpoint};
-use super::message::message_id;
+use super::message::{is_false, message_id};
 use super::paging::{ListOut, Paging};
 use super::query::Query;
 use super::sent::sent_headers;
@@ -53,6 +54,9 @@ pub(super) struct AttemptOut {
     request_headers: Option<BTreeMap<String, String>>,
     /// Why those cannot be told.
     request_headers_missing: Option<&'static str>,
+    /// Only where it is so: the response was erased.
+    #[serde(skip_serializing_if = "is_false")]
+    response_erased: bool,
 }
 
 /// How long the parts of an attempt took, in milliseconds; 0 for parts that did not happen, as the first three over a
@@ -110,6 +114,7 @@ impl AttemptOut {
             trigger: attempt.trigger.name(),
             error: explain(attempt),
             request_headers: None,
+            response_erased: attempt.erased,
             request_headers_missing: Some("they are shown where attempts of one message are asked for"),
         }
     }
@@ -133,6 +138,21 @@ pub(super) async fn read(
     let attempt = attempt.ok_or_else(|| ApiError::not_found("attempt"))?;
     let message = api.history.message(application.id, message).await?;
     Ok(Json(AttemptOut::new(&api, &attempt, true).with_request(&api, &attempt, message.as_ref())))
+}
+
+/// Erases the response. Doing so again is fine.
+pub(super) async fn erase(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    named: Named,
+) -> Result<StatusCode, ApiError> {
+    let message = message_id(&api, &application, named.text("msg_id")).await?;
+    let id = named.text("attempt_id").parse().map_err(|_| ApiError::not_found("attempt"))?;
+    if api.history.attempt(application.id, message, id).await?.is_none() {
+        return Err(ApiError::not_found("attempt"));
+    }
+    api.messages.erase(application.id, message, Some(id)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) async fn list_by_message(

@@ -17,6 +17,7 @@ use crate::core::tick::Tick;
 use crate::delivery::Timing;
 use crate::publish::{Admitted, PublishError};
 use crate::vitals::EndpointVitals;
+pub use crate::writer::EraseRefusal;
 
 /// Takes messages.
 pub trait Messages: Send + Sync {
@@ -40,6 +41,15 @@ pub trait Messages: Send + Sync {
     /// Makes these deliveries now, whatever became of them before. Returns how many there were: a message may be
     /// gone.
     fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>>;
+
+    /// Erases the payload of a message, and cancels what is pending of it; or, of one of its attempts, the response
+    /// alone. When the answer comes it cannot be read any more, not from the disk either.
+    fn erase(
+        &self,
+        application: ApplicationId,
+        message: MessageId,
+        attempt: Option<AttemptId>,
+    ) -> BoxFuture<'_, Result<(), EraseRefusal>>;
 }
 
 /// Runs tasks in the background.
@@ -426,6 +436,8 @@ pub struct StoredMessage {
     pub ordering_key: Option<Box<str>>,
     /// Where it goes instead of its endpoint's URL.
     pub url: Option<Box<str>>,
+    /// Whether its payload was erased; it is empty then.
+    pub erased: bool,
 }
 
 /// An attempt as it was stored.
@@ -465,6 +477,8 @@ pub struct StoredAttempt {
     pub signed_secs: Option<u64>,
     /// What set it off.
     pub trigger: Trigger,
+    /// Whether its response was erased; it is empty then.
+    pub erased: bool,
 }
 
 impl StoredAttempt {

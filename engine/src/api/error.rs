@@ -6,7 +6,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use super::backend::{AgainError, HistoryError};
+use super::backend::{AgainError, EraseRefusal, HistoryError};
 use crate::catalog::{CatalogError, CommitError, FieldError};
 use crate::config::Scope;
 use crate::probe::ProbeError;
@@ -226,6 +226,16 @@ impl From<ProbeError> for ApiError {
             ProbeError::ShuttingDown => {
                 Self::Plain { status: StatusCode::SERVICE_UNAVAILABLE, code: "shutting_down", detail }
             }
+        }
+    }
+}
+
+impl From<EraseRefusal> for ApiError {
+    fn from(refusal: EraseRefusal) -> Self {
+        match refusal {
+            EraseRefusal::Commit(error) => error.into(),
+            EraseRefusal::TooOld => Self::conflict(refusal.to_string()),
+            EraseRefusal::Read(reason) => HistoryError::Failed { reason }.into(),
         }
     }
 }

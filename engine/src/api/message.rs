@@ -49,12 +49,23 @@ pub(super) struct MessageOut {
     content_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_encoding: Option<&'static str>,
+    /// Only where it is so: the payload was erased, and `{}` stands for it.
+    #[serde(skip_serializing_if = "is_false")]
+    payload_erased: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it so")]
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl MessageOut {
     pub(super) fn new(message: &StoredMessage, with_content: bool) -> Self {
         let Shown { value, encoding } =
-            if with_content { show(message.content_type.as_deref(), &message.payload) } else { hidden() };
+            match with_content && !message.erased {
+                true => show(message.content_type.as_deref(), &message.payload),
+                false => hidden(),
+            };
         let channels: Vec<String> = message.channels.iter().map(|channel| channel.to_string()).collect();
         Self {
             id: message.id.to_string(),
@@ -68,6 +79,7 @@ impl MessageOut {
             override_url: message.url.as_deref().map(Into::into),
             content_type: message.content_type.as_deref().map(Into::into),
             payload_encoding: encoding,
+            payload_erased: message.erased,
         }
     }
 }
@@ -170,6 +182,7 @@ pub(super) fn unpublished(admitted: &Admitted) -> StoredMessage {
         due_ms: admitted.extras.as_ref().and_then(|extras| extras.due_ms),
         ordering_key: admitted.extras.as_ref().and_then(|extras| extras.ordering_key.clone()),
         url: admitted.extras.as_ref().and_then(|extras| Some(extras.url.as_ref()?.url.clone())),
+        erased: false,
     }
 }
 
@@ -226,6 +239,20 @@ pub(super) async fn cancel(
     // First: nothing is done that is not recorded.
     api.editor.record_deed("message.cancel", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.cancel(application.id, id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Erases the payload, and cancels what is pending. Doing so again is fine.
+pub(super) async fn erase(
+    State(api): State<Arc<Api>>,
+    TheApplication(application): TheApplication,
+    named: Named,
+) -> Result<StatusCode, ApiError> {
+    let id = message_id(&api, &application, named.text("msg_id")).await?;
+    if api.history.message(application.id, id).await?.is_none() {
+        return Err(ApiError::not_found("message"));
+    }
+    api.messages.erase(application.id, id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

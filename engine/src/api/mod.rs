@@ -68,7 +68,7 @@ use axum::Router;
 pub use access::{Access, Actor, Keys, Portal, PortalError};
 pub use backend::{
     Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
-    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryError, HistoryPage,
+    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryError, HistoryPage,
     HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
     StoredDelivery, StoredMessage, Tasks,
 };

@@ -37,6 +37,9 @@ pub(super) fn sent_headers(
         return Err("it went to a URL that the message brought along");
     }
     let message = message.ok_or("the message is gone")?;
+    if message.erased {
+        return Err("its payload was erased");
+    }
     let target = prepare_at(endpoint, secs * 1_000).map_err(|_| "the endpoint's settings make no request")?;
     let head = MessageHead { id: message.id, content_type: message.content_type.as_deref() };
     let headers = request_headers(&target, head, message.payload.clone(), secs);

@@ -8,13 +8,13 @@ use crate::writer::ExtraDelivery;
 
 use super::standing::Standing;
 
-/// `None` if the message is gone, or is not the application's.
+/// `None` if the message is gone, or is not the application's, or its payload was erased.
 pub(super) fn extra_delivery(reader: &LogReader, again: Again) -> Result<Option<ExtraDelivery>, ReadError> {
     let standing = Standing::read(reader, again.message.0, None, reader.end())?;
     let (Some(message_at), Some(message)) = (standing.message_at(), standing.message()) else {
         return Ok(None);
     };
-    if message.application != again.application.as_u64() {
+    if message.application != again.application.as_u64() || message.erased {
         return Ok(None);
     }
     let stands = standing.deliveries.get(&again.endpoint.as_u64());

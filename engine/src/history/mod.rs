@@ -37,7 +37,7 @@ use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
 use crate::vitals::{EndpointVitals, Vitals};
-use crate::writer::{Cancel, ExtraDelivery, Job, WriterHandle};
+use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, WriterHandle};
 use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
 use walk::{LOOKUPS_MAX, READS_MAX, Walk};
@@ -99,6 +99,17 @@ impl Messages for Publisher {
             self.writer.send(Job::Cancel(Cancel { application, message, reply }));
             answer.await.unwrap_or(Err(CommitError::ShuttingDown)).map(|()| true)
         })
+    }
+
+    fn erase(
+        &self,
+        application: ApplicationId,
+        message: MessageId,
+        attempt: Option<AttemptId>,
+    ) -> BoxFuture<'_, Result<(), EraseRefusal>> {
+        let (reply, answer) = oneshot::channel();
+        self.writer.send(Job::Erase(Erase { application, message, attempt, reply }));
+        Box::pin(async move { answer.await.unwrap_or(Err(CommitError::ShuttingDown.into())) })
     }
 
     fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {

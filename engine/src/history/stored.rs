@@ -53,6 +53,7 @@ pub(super) fn stored_message(message: &Message<'_>, with_content: bool) -> Store
         due_ms: extras.due_ms,
         ordering_key: extras.ordering_key.map(Into::into),
         url: extras.url.map(Into::into),
+        erased: message.erased,
     }
 }
 
@@ -85,5 +86,6 @@ pub(super) fn stored_attempt(attempt: &Attempt<'_>, with_content: bool) -> Optio
         reused: course.reused,
         signed_secs: course.signed_secs,
         trigger: Trigger::from_code(course.trigger)?,
+        erased: attempt.erased,
     })
 }

@@ -194,6 +194,9 @@ async fn read_back(
             | Record::Carried(posthaste_storage::record::Carried { message: found, .. })
                 if found.id == id.0 =>
             {
+                if found.erased {
+                    return Err(damaged("its payload was erased".to_owned()));
+                }
                 let url = OwnUrl::of(found.extras.unpack());
                 Ok(Message::new(id, found.content_type, found.payload, url))
             }

@@ -5,6 +5,7 @@ use posthaste_storage::ledger::Pending;
 use tokio::sync::oneshot;
 
 use super::extra::{ExtraDelivery, ExtraReply};
+use super::erase::Erase;
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -53,6 +54,8 @@ pub(crate) enum Job {
     Settle(Vec<Settled>),
     /// Store that a message is taken back.
     Cancel(Cancel),
+    /// Write over the content of a message or an attempt.
+    Erase(Erase),
     /// Make these deliveries of messages accepted before.
     Deliver {
         /// Which.

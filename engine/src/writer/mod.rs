@@ -20,6 +20,7 @@
 mod cancelled;
 mod carry;
 mod chain;
+mod erase;
 mod event_ids;
 mod extra;
 mod fresh;
@@ -56,6 +57,8 @@ use crate::shard::{ShardBatches, Shards};
 use crate::vitals::Vitals;
 use cancelled::Cancelled;
 pub(crate) use chain::ANSWER_BYTES_MAX;
+pub use erase::EraseRefusal;
+pub(crate) use erase::Erase;
 pub(crate) use event_ids::{EventIds, Known};
 pub(crate) use extra::ExtraDelivery;
 use fresh::Fresh;

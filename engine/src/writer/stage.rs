@@ -69,6 +69,7 @@ impl Writer {
                 settled.into_iter().for_each(|one| self.stage_event(None, Event::Settled(one), block));
             }
             Job::Cancel(cancel) => self.stage_cancel(cancel, block),
+            Job::Erase(erase) => self.erase(erase, block),
             Job::Deliver { deliveries, reply } => self.stage_extras(deliveries, reply, block),
             Job::Carry(pending) => self.state.carrying = Some(pending.into()),
             Job::Stop => self.state.stopping = true,
@@ -228,7 +229,7 @@ impl Writer {
         }
     }
 
-    fn stage_cancel(&mut self, cancel: Cancel, block: &mut Block) {
+    pub(super) fn stage_cancel(&mut self, cancel: Cancel, block: &mut Block) {
         self.make_room(1, block);
         let record = SettledRecord {
             message: cancel.message.0,

@@ -186,3 +186,56 @@ async fn an_application_can_be_exported_as_json_lines() {
         world.api().get(&format!("/api/v1/app/{APPLICATION}/export?after=2100-01-01T00:00:00Z")).await;
     assert_eq!(after, json!({ "type": "end", "messages": 0, "attempts": 0 }));
 }
+
+#[tokio::test]
+async fn a_payload_that_is_erased_is_gone_from_every_door_and_from_the_disk() {
+    const SECRET: &str = "4711-secret-4711";
+    let receiver = Receiver::answering(Answer::Body(500, "you sent 4711-secret-4711")).await;
+    let mut world = World::with(&NO_LOCKOUT, json!({ "retryPolicy": "1h" }), receiver).await;
+    let follower = world.follow().await;
+    let messages = format!("/api/v1/app/{APPLICATION}/msg");
+    let new = json!({ "eventType": "invoice.paid", "payload": { "card": SECRET } });
+    let message = world.api().post(&messages, &new).await;
+    let id = message["id"].as_str().expect("an id").to_owned();
+    follower.saw(1, "pending").await;
+    assert!(is_on_disk(&world, SECRET));
+    let attempts = world.api().attempts(APPLICATION, &id).await;
+    let attempt = attempts[0]["id"].as_str().expect("an id").to_owned();
+    world.api().delete(&format!("{messages}/{id}/content")).await;
+    world.api().delete(&format!("{messages}/{id}/attempt/{attempt}/content")).await;
+    follower.saw(1, "cancelled").await;
+    drop(follower);
+    for ending in ["no end", "a kill"] {
+        if ending == "a kill" {
+            world.kill_and_start().await;
+        }
+        assert!(!is_on_disk(&world, SECRET), "{ending}");
+        let api = world.api();
+        let shown = api.get(&format!("{messages}/{id}")).await;
+        assert_eq!((&shown["payload"], &shown["payloadErased"]), (&json!({}), &json!(true)), "{ending}");
+        let tried = api.attempts(APPLICATION, &id).await;
+        let first = tried.iter().find(|one| one["id"] == json!(attempt)).expect("it is listed");
+        assert_eq!((&first["response"], &first["responseErased"]), (&json!(""), &json!(true)));
+        assert_eq!(first["requestHeadersMissing"], "its payload was erased");
+        let again = format!("{messages}/{id}/endpoint/{}/resend", world.endpoint);
+        assert_eq!(api.call(hyper::Method::POST, &again, None).await.0, 404, "it cannot be sent again");
+        let exported = api.get(&format!("/api/v1/app/{APPLICATION}/export")).await;
+        assert!(!exported.as_str().expect("lines").contains(SECRET));
+    }
+    assert_eq!(world.receiver.count(), 1);
+}
+
+/// Whether any file of the data folder has these bytes.
+fn is_on_disk(world: &World, bytes: &str) -> bool {
+    fn search(folder: &std::path::Path, bytes: &[u8]) -> bool {
+        let entries = std::fs::read_dir(folder).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).any(|path| match path.is_dir() {
+            true => search(&path, bytes),
+            false => {
+                let content = std::fs::read(&path).unwrap_or_default();
+                content.windows(bytes.len()).any(|window| window == bytes)
+            }
+        })
+    }
+    search(world.site.data(), bytes.as_bytes())
+}

@@ -11,7 +11,7 @@ use crate::alerts::rules::AlertRules;
 use crate::alerts::speaker::{Speaker, SpeakerParts};
 use crate::alerts::watch::{Configured, Ended};
 use crate::alerts::{Heard, ear};
-use crate::api::{Again, AgainError, Messages};
+use crate::api::{Again, AgainError, EraseRefusal, Messages};
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{
     Alert, AlertType, ApplicationDraft, BoxFuture, Catalog, CatalogEvent, CommitError, Disabled, Editor,
@@ -20,7 +20,7 @@ use crate::catalog::{
 use crate::clock::Clock;
 use crate::config::UnknownEventTypes;
 use crate::core::delivery::DeliveryState;
-use crate::core::ids::{ApplicationId, MessageId};
+use crate::core::ids::{ApplicationId, AttemptId, MessageId};
 use crate::core::outcome::Outcome;
 use crate::core::tick::Tick;
 use crate::metrics::Metrics;
@@ -48,6 +48,15 @@ impl Messages for Published {
 
     fn deliver_again(&self, _: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {
         Box::pin(async { Ok(0) })
+    }
+
+    fn erase(
+        &self,
+        _: ApplicationId,
+        _: MessageId,
+        _: Option<AttemptId>,
+    ) -> BoxFuture<'_, Result<(), EraseRefusal>> {
+        Box::pin(async { Ok(()) })
     }
 
     fn cancel(&self, _: ApplicationId, _: MessageId) -> BoxFuture<'_, Result<bool, CommitError>> {

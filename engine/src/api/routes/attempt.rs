@@ -39,6 +39,14 @@ pub(super) fn routes() -> Vec<Route> {
             op("v1.message-attempt.get", "Read an attempt").answers(200, "MessageAttemptOut"),
         )
         .needs(Scope::Read),
+        Route::delete(
+            "/app/{app_id}/msg/{msg_id}/attempt/{attempt_id}/content",
+            attempt::erase,
+            op("v1.message-attempt.expunge-content", "Erase the response of an attempt")
+                .about("Its headers and its body.")
+                .answers_nothing(204),
+        )
+        .needs(Scope::Admin),
         Route::post(
             "/app/{app_id}/msg/{msg_id}/endpoint/{endpoint_id}/resend",
             message::resend,

@@ -60,6 +60,17 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .needs(Scope::Read),
         Route::delete(
+            "/app/{app_id}/msg/{msg_id}/content",
+            message::erase,
+            op("v1.message.expunge-content", "Erase the payload of a message")
+                .about(
+                    "What is pending of it is cancelled, and it cannot be sent again. When the answer comes, the \
+                     payload cannot be read any more, not from the disk either.",
+                )
+                .answers_nothing(204),
+        )
+        .needs(Scope::Admin),
+        Route::delete(
             "/app/{app_id}/msg/{msg_id}",
             message::cancel,
             op("v1.message.cancel", "Cancel what is pending of a message")

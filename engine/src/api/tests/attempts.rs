@@ -32,6 +32,7 @@ pub(in crate::api) fn attempt(number: u16, endpoint: EndpointId, outcome: Outcom
         reused: true,
         signed_secs: Some(FIRST_MS / 1_000),
         trigger: Trigger::Scheduled,
+        erased: false,
     }
 }
 

@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::attempts::attempt;
 use super::world::{DELIVERY_CURSOR, FIRST_MS, World};
-use crate::api::{DeliveryQuery, MessageStatus, StoredDelivery};
+use crate::api::{DeliveryQuery, EraseRefusal, MessageStatus, StoredDelivery};
+use crate::catalog::CommitError;
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{EndpointId, MessageId};
 use crate::core::outcome::Outcome;
@@ -178,4 +179,31 @@ async fn an_export_is_one_object_a_line_and_ends_with_a_count() {
     assert_eq!(lines[2], json!({"type": "end", "messages": 1, "attempts": 1}));
     assert_eq!(world.get("/app/acme/export?after=x").await.0, 422);
     assert_eq!(world.get("/app/other/export").await.0, 404);
+}
+
+#[tokio::test]
+async fn content_is_erased_on_request_and_then_it_is_said_instead_of_shown() {
+    let (world, _) = world().await;
+    let message = "/app/acme/msg/msg_1732300000000-0";
+    let attempt = format!("{message}/attempt/atmpt_1732300000000-1");
+    for path in [message, attempt.as_str()] {
+        assert_eq!(world.call("DELETE", &format!("{path}/content"), serde_json::Value::Null).await.0, 204);
+    }
+    let (_, shown) = world.get(message).await;
+    assert_eq!((shown["payload"].clone(), shown["payloadErased"].clone()), (json!({}), json!(true)));
+    let (_, shown) = world.get(&attempt).await;
+    assert_eq!((shown["response"].clone(), shown["responseErased"].clone()), (json!(""), json!(true)));
+    for path in ["/app/acme/msg/msg_1-1", "/app/acme/msg/nothing", &format!("{message}/attempt/atmpt_1-1")] {
+        let erased = world.call("DELETE", &format!("{path}/content"), serde_json::Value::Null).await;
+        assert_eq!(erased.0, 404, "{path}");
+    }
+    for (refusal, status) in [
+        (EraseRefusal::TooOld, 409),
+        (EraseRefusal::Commit(CommitError::Full), 507),
+        (EraseRefusal::Read("gone".into()), 500),
+    ] {
+        *world.engine.erases_not.lock() = Some(refusal);
+        let erased = world.call("DELETE", &format!("{message}/content"), serde_json::Value::Null).await;
+        assert_eq!(erased.0, status);
+    }
 }

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use crate::api::DeliveryCursor;
 use crate::api::{
     Access, Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
-    EndpointHealth, ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, Keys,
+    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, Keys,
     LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal, StoredAttempt,
     StoredDelivery, StoredMessage, Tasks, router,
 };
@@ -173,6 +173,7 @@ pub(super) struct FakeEngine {
     pub(super) attempts: Mutex<Vec<StoredAttempt>>,
     pub(super) deliveries: Mutex<Vec<StoredDelivery>>,
     pub(super) cancelled: Mutex<Vec<MessageId>>,
+    pub(super) erases_not: Mutex<Option<EraseRefusal>>,
     pub(super) again: Mutex<Vec<Again>>,
     pub(super) refuses_with: Mutex<Option<PublishError>>,
     pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
@@ -210,6 +211,7 @@ impl FakeEngine {
             due_ms: message.extras.as_ref().and_then(|extras| extras.due_ms),
             ordering_key: message.extras.as_ref().and_then(|extras| extras.ordering_key.clone()),
             url: message.extras.as_ref().and_then(|extras| Some(extras.url.as_ref()?.url.clone())),
+            erased: false,
         });
         Ok(id)
     }
@@ -223,6 +225,31 @@ impl Messages for FakeEngine {
     fn cancel(&self, _: ApplicationId, message: MessageId) -> BoxFuture<'_, Result<bool, CommitError>> {
         self.cancelled.lock().push(message);
         Box::pin(async { Ok(true) })
+    }
+
+    fn erase(
+        &self,
+        _: ApplicationId,
+        message: MessageId,
+        attempt: Option<AttemptId>,
+    ) -> BoxFuture<'_, Result<(), EraseRefusal>> {
+        if let Some(refusal) = self.erases_not.lock().clone() {
+            return Box::pin(async { Err(refusal) });
+        }
+        match attempt {
+            None => {
+                let mut messages = self.messages.lock();
+                for one in messages.iter_mut().filter(|one| one.id == message) {
+                    (one.erased, one.payload) = (true, bytes::Bytes::new());
+                }
+            }
+            Some(id) => {
+                for one in self.attempts.lock().iter_mut().filter(|one| one.id == id) {
+                    (one.erased, one.response_body) = (true, bytes::Bytes::new());
+                }
+            }
+        }
+        Box::pin(async { Ok(()) })
     }
 
     fn deliver_again(&self, mut wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {

@@ -82,6 +82,7 @@ fn out() -> Value {
             "requestHeaders":
                 described(or_null(map_of(text())), "Ours: what was sent, but for what is secret in it"),
             "requestHeadersMissing": described(or_null(text()), "Ours: why those cannot be told"),
+            "responseErased": described(json!({ "type": "boolean" }), "Ours: there if the response was erased"),
             "endpointVersion": described(count(), "Ours: the endpoint's version that it was made with"),
         }),
     )

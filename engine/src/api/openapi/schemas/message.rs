@@ -73,6 +73,10 @@ pub(super) fn message_out() -> Value {
     let more = json!({
         "id": id("msg_"), "timestamp": time(),
         "overrideUrl": described(text(), "Ours: the URL that the message brought along"),
+        "payloadErased": described(
+            json!({ "type": "boolean" }),
+            "Ours: there if the payload was erased, and `{}` stands for it",
+        ),
         "payloadEncoding":
             described(one_of(&["base64"]), "Ours: how a payload is shown that is neither JSON nor text"),
     });
