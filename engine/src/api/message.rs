@@ -61,11 +61,10 @@ pub(super) fn is_false(flag: &bool) -> bool {
 
 impl MessageOut {
     pub(super) fn new(message: &StoredMessage, with_content: bool) -> Self {
-        let Shown { value, encoding } =
-            match with_content && !message.erased {
-                true => show(message.content_type.as_deref(), &message.payload),
-                false => hidden(),
-            };
+        let Shown { value, encoding } = match with_content && !message.erased {
+            true => show(message.content_type.as_deref(), &message.payload),
+            false => hidden(),
+        };
         let channels: Vec<String> = message.channels.iter().map(|channel| channel.to_string()).collect();
         Self {
             id: message.id.to_string(),

@@ -15,8 +15,6 @@
 //! - A request body is bounded before it is read.
 //! - A body that is said to be something else than JSON is refused before it is looked at.
 //! - Without a valid token that has the scope nothing is read or changed, if there are tokens at all.
-//!
-//! Not there yet: erasing what a message or an attempt carried.
 
 mod access;
 mod alert;
@@ -68,9 +66,9 @@ use axum::Router;
 pub use access::{Access, Actor, Keys, Portal, PortalError};
 pub use backend::{
     Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
-    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryError, HistoryPage,
-    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
-    StoredDelivery, StoredMessage, Tasks,
+    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryError,
+    HistoryPage, HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages,
+    StoredAttempt, StoredDelivery, StoredMessage, Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
 pub use idempotency::Answers;

@@ -9,6 +9,8 @@
 mod again;
 mod deliveries;
 mod export;
+#[cfg(test)]
+mod figures;
 mod standing;
 mod stored;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use crossbeam_channel::{Receiver, Sender};
 use posthaste_storage::ledger::Pending;
 use tokio::sync::oneshot;
 
-use super::extra::{ExtraDelivery, ExtraReply};
 use super::erase::Erase;
+use super::extra::{ExtraDelivery, ExtraReply};
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Parked, Settled};

@@ -107,9 +107,8 @@ fn plan(
 ) -> Result<(), EraseError> {
     let number = segment.number();
     let read = |error: io::Error| EraseError::Read(super::ReadError::io(number)(error));
-    let damaged = |what| {
-        EraseError::Read(super::ReadError::Damaged { segment: number, offset: at.offset, what })
-    };
+    let damaged =
+        |what| EraseError::Read(super::ReadError::Damaged { segment: number, offset: at.offset, what });
     let mut head = [0; RECORD_HEADER_BYTES as usize];
     file.read_at(&mut head, at.offset.into()).map_err(read)?;
     let body_bytes = match head.first_chunk().map(|first| begins(*first)) {
@@ -120,8 +119,7 @@ fn plan(
     file.read_at(&mut bytes, at.offset.into()).map_err(read)?;
     let salt = segment.header.salt;
     let frame = Frame::decode(&bytes, at.offset, salt);
-    let Frame { kind, version, body } =
-        frame.ok_or_else(|| damaged("the checksum of a record is wrong"))?;
+    let Frame { kind, version, body } = frame.ok_or_else(|| damaged("the checksum of a record is wrong"))?;
     let erasure = erasure(kind, version, body).ok_or(EraseError::Unsupported { at })?;
     let mut body = body.to_vec();
     body[erasure.flags_at] |= erasure.flag;

@@ -44,7 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
             attempt::erase,
             op("v1.message-attempt.expunge-content", "Erase the response of an attempt")
                 .about("Its headers and its body.")
-                .answers_nothing(204),
+                .answers_nothing(204)
+                .answers(409, "HttpErrorOut"),
         )
         .needs(Scope::Admin),
         Route::post(

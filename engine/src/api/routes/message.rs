@@ -67,7 +67,8 @@ pub(super) fn routes() -> Vec<Route> {
                     "What is pending of it is cancelled, and it cannot be sent again. When the answer comes, the \
                      payload cannot be read any more, not from the disk either.",
                 )
-                .answers_nothing(204),
+                .answers_nothing(204)
+                .answers(409, "HttpErrorOut"),
         )
         .needs(Scope::Admin),
         Route::delete(

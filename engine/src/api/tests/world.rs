@@ -15,9 +15,9 @@ use tower::ServiceExt;
 use crate::api::DeliveryCursor;
 use crate::api::{
     Access, Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
-    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage, HistoryResult, Keys,
-    LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal, StoredAttempt,
-    StoredDelivery, StoredMessage, Tasks, router,
+    EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage,
+    HistoryResult, Keys, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal,
+    StoredAttempt, StoredDelivery, StoredMessage, Tasks, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
