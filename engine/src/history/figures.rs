@@ -7,6 +7,8 @@
 //! Half of the deliveries are one application's, the others are spread over a thousand; twenty thousand endpoints; one
 //! attempt in fifty fails, one delivery in ten thousand is given up. `POSTHASTE_DELIVERIES` is another number.
 
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 

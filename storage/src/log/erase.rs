@@ -33,7 +33,7 @@ use crate::record::erasure;
 
 const MAGIC: &[u8; 8] = b"PHSTERA1";
 /// Zeros that are written at once.
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Bytes of a write in the list, without what it writes.
 const WRITE_BYTES: usize = 21;
 

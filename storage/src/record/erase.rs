@@ -40,7 +40,7 @@ pub(crate) fn erasure(kind: u8, version: u8, body: &[u8]) -> Option<Erasure> {
 fn message_erasure(begin: usize, body: &[u8]) -> Option<Erasure> {
     // The payload is the last field.
     let payload = message_fields(&mut Cursor::new(body.get(begin..)?)).ok()?.payload.len();
-    let zeros = vec![body.len() - payload..body.len()];
+    let zeros = std::iter::once(body.len() - payload..body.len()).collect();
     Some(Erasure { flags_at: begin + MESSAGE_FLAGS_AT, flag: MESSAGE_ERASED, zeros })
 }
 
