@@ -96,6 +96,11 @@ async function repair() {
     await svix.endpoint.recover("acme", "billing", { since }),
     await svix.endpoint.replayMissing("acme", "billing", { since }),
   ];
+  const [newest] = (await svix.messageAttempt.listByMsg("acme", message.id)).data;
+  await svix.messageAttempt.expungeContent("acme", message.id, newest.id);
+  assert.equal((await svix.messageAttempt.get("acme", message.id, newest.id)).response, "");
+  await svix.message.expungeContent("acme", message.id);
+  assert.notDeepEqual((await svix.message.get("acme", message.id)).payload, { n: 2 });
   for (const { id } of tasks) {
     await eventually("end of a task", async () => (await svix.backgroundTask.get(id)).status === "finished");
   }

@@ -163,6 +163,12 @@ for task in (recovery, replay):
         time.sleep(0.01)
 assert len(svix.background_task.list().data) == 2
 
+[newest, *_] = svix.message_attempt.list_by_msg("acme", message.id).data
+svix.message_attempt.expunge_content("acme", message.id, newest.id)
+assert svix.message_attempt.get("acme", message.id, newest.id).response == ""
+svix.message.expunge_content("acme", message.id)
+assert svix.message.get("acme", message.id).payload != {"n": 1}
+
 access = svix.authentication.app_portal_access("acme", AppPortalAccessIn(expiry=3600))
 assert access.url.endswith("/portal#key=" + access.token), access.url
 portal = Svix(access.token, SvixOptions(server_url=address))
