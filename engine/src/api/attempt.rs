@@ -18,8 +18,8 @@ use super::paging::{ListOut, Paging};
 use super::query::Query;
 use super::sent::sent_headers;
 use super::time::rfc3339;
+use super::timing::TimingOut;
 use crate::core::ids::{AttemptId, EndpointId};
-use crate::delivery::Timing;
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -57,31 +57,6 @@ pub(super) struct AttemptOut {
     /// Only where it is so: the response was erased.
     #[serde(skip_serializing_if = "is_false")]
     response_erased: bool,
-}
-
-/// How long the parts of an attempt took, in milliseconds; 0 for parts that did not happen, as the first three over a
-/// connection that was open already.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TimingOut {
-    dns_ms: f64,
-    connect_ms: f64,
-    tls_ms: f64,
-    first_byte_ms: f64,
-    total_ms: f64,
-}
-
-impl From<Timing> for TimingOut {
-    fn from(timing: Timing) -> Self {
-        let ms = |us: u32| f64::from(us) / 1_000.0;
-        Self {
-            dns_ms: ms(timing.dns_us),
-            connect_ms: ms(timing.connect_us),
-            tls_ms: ms(timing.tls_us),
-            first_byte_ms: ms(timing.first_byte_us),
-            total_ms: ms(timing.total_us),
-        }
-    }
 }
 
 impl AttemptOut {

@@ -14,9 +14,7 @@ use super::Api;
 use super::error::ApiError;
 use super::extract::{Body, TheEndpoint};
 use super::fields::Fields;
-
-/// Parts of names whose values are likely to be secret.
-const SENSITIVE_PARTS: [&str; 6] = ["auth", "token", "secret", "password", "key", "cookie"];
+use super::sensitive::is_sensitive;
 
 #[derive(Debug, Serialize)]
 pub(super) struct HeadersOut {
@@ -59,9 +57,4 @@ pub(super) async fn patch(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Whether a header of this name is likely to open a door.
-pub(super) fn is_sensitive(name: &str) -> bool {
-    SENSITIVE_PARTS.iter().any(|part| name.contains(part))
 }

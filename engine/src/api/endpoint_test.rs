@@ -19,15 +19,15 @@ use serde_json::value::RawValue;
 
 use super::Api;
 use super::endpoint_fields::EndpointPatch;
-use super::endpoint_headers::is_sensitive;
 use super::error::ApiError;
 use super::example;
 use super::extract::{Body, TheApplication, TheEndpoint};
 use super::fields::Fields;
 use super::message::{MessageOut, unpublished};
 use super::payload::{Shown, show};
+use super::sensitive::masked;
+use super::timing::TimingOut;
 use crate::catalog::Endpoint;
-use crate::delivery::Timing;
 use crate::probe::{Probe, Probed};
 use crate::publish::{self, NewMessage, admit};
 
@@ -139,17 +139,6 @@ pub(super) struct ProbeOut {
     request_headers: BTreeMap<String, String>,
 }
 
-/// Milliseconds; 0 for what did not happen.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TimingOut {
-    dns_ms: f64,
-    connect_ms: f64,
-    tls_ms: f64,
-    first_byte_ms: f64,
-    total_ms: f64,
-}
-
 impl ProbeOut {
     fn new(event_type: String, payload: &[u8], probed: Probed) -> Self {
         let ended = probed.ended;
@@ -183,19 +172,6 @@ impl ProbeOut {
     }
 }
 
-impl From<Timing> for TimingOut {
-    fn from(timing: Timing) -> Self {
-        let ms = |us: u32| f64::from(us) / 1_000.0;
-        Self {
-            dns_ms: ms(timing.dns_us),
-            connect_ms: ms(timing.connect_us),
-            tls_ms: ms(timing.tls_us),
-            first_byte_ms: ms(timing.first_byte_us),
-            total_ms: ms(timing.total_us),
-        }
-    }
-}
-
 /// What has the same name becomes one value (RFC 9110 section 5.3).
 fn by_name(headers: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
     let mut by_name = BTreeMap::<String, String>::new();
@@ -209,16 +185,4 @@ fn by_name(headers: impl Iterator<Item = (String, String)>) -> BTreeMap<String, 
             .or_insert(value);
     }
     by_name
-}
-
-/// Of what opens doors, only the scheme is shown.
-fn masked((name, value): (String, String)) -> (String, String) {
-    if !is_sensitive(&name) {
-        return (name, value);
-    }
-    let shown = match value.split_once(' ') {
-        Some((scheme @ ("Bearer" | "Basic"), _)) => format!("{scheme} ***"),
-        _ => "***".into(),
-    };
-    (name, shown)
 }

@@ -49,10 +49,12 @@ mod portal_access;
 mod query;
 mod route;
 mod routes;
+mod sensitive;
 mod sent;
 mod source_addresses;
 mod task;
 mod time;
+mod timing;
 
 #[cfg(test)]
 mod tests;

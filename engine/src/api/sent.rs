@@ -6,15 +6,10 @@
 use std::collections::BTreeMap;
 
 use super::backend::{StoredAttempt, StoredMessage};
+use super::sensitive::masked;
 use crate::catalog::Endpoint;
 use crate::delivery::{MessageHead, request_headers};
 use crate::directory::prepare_at;
-
-/// What stands for a value that opens doors.
-const MASK: &str = "***";
-/// Parts of names of headers whose values open doors.
-const SECRET_NAMES: &[&str] =
-    &["authorization", "auth", "token", "key", "secret", "password", "cookie", "credential", "session"];
 
 /// The headers, or in words why they cannot be told.
 pub(super) fn sent_headers(
@@ -57,16 +52,4 @@ fn was_sent(attempt: &StoredAttempt) -> bool {
             | Outcome::TimedOut(Phase::Dns | Phase::Connect | Phase::Tls)
     );
     attempt.outcome.is_sent() && !unconnected
-}
-
-fn masked((name, value): (String, String)) -> (String, String) {
-    let signs = name.starts_with("webhook-") || name.starts_with("svix-");
-    let is_secret = !signs && SECRET_NAMES.iter().any(|part| name.contains(part));
-    let value = match (is_secret, value.split_once(' ')) {
-        (false, _) => value,
-        // The scheme is no secret.
-        (true, Some((scheme @ ("Bearer" | "Basic"), _))) => format!("{scheme} {MASK}"),
-        (true, _) => MASK.into(),
-    };
-    (name, value)
 }
