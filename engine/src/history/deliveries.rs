@@ -17,7 +17,7 @@ use posthaste_storage::{EntryId, Position};
 
 use super::standing::{Standing, Stands};
 use super::stored::is_wanted;
-use super::walk::{LOOKUPS_MAX, READ_BYTES_MAX};
+use super::walk::{LOOKUPS_MAX, READ_BYTES_MAX, READS_MAX};
 use crate::api::{
     DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery, ListedDelivery, StoredDelivery,
 };
@@ -40,6 +40,7 @@ struct Walk<'a> {
     as_of: Position,
     standings: HashMap<EntryId, Standing>,
     lookups: u32,
+    reads: u32,
     page: DeliveryPage,
     stopped: Option<Stopped>,
 }
@@ -84,6 +85,7 @@ pub(super) fn list(
         as_of: Position::from_u64(cursor.as_of).min(end),
         standings: HashMap::new(),
         lookups: 0,
+        reads: 0,
         page: DeliveryPage::default(),
         stopped: None,
     };
@@ -189,8 +191,11 @@ impl Walk<'_> {
             Record::Carried(carried) => (carried.message.id, Some(at)),
             _ => return Ok(None),
         };
-        if self.lookups >= LOOKUPS_MAX {
+        if self.lookups >= LOOKUPS_MAX || self.reads >= READS_MAX {
             return Ok(Some(looked_at));
+        }
+        if self.is_not_of_interest(id, message_at)? {
+            return Ok(None);
         }
         if !self.standings.contains_key(&id) {
             self.lookups += 1;
@@ -217,6 +222,17 @@ impl Walk<'_> {
             before = *endpoint;
         }
         Ok(None)
+    }
+
+    /// Whether the message alone says that nothing of it is wanted: far cheaper than to gather all about it.
+    fn is_not_of_interest(&mut self, id: EntryId, at: Option<Position>) -> Result<bool, ReadError> {
+        let asked = !self.query.event_types.is_empty() || self.query.channel.is_some();
+        let Some(at) = at.filter(|_| asked && !self.standings.contains_key(&id)) else { return Ok(false) };
+        self.reads += 1;
+        let Some(owned) = self.reader.record_at(at)? else { return Ok(false) };
+        let record = owned.record();
+        let message = record.message().filter(|message| message.id == id);
+        Ok(message.is_some_and(|message| !self.wants_message(Some(message))))
     }
 
     fn may_be(&self, endpoint: u64, looked_at: u64) -> bool {

@@ -18,8 +18,8 @@ pub(super) const READ_BYTES_MAX: u64 = 256 << 20;
 const PAGE_BYTES_MAX: usize = 32 << 20;
 /// Records that are looked at more closely for one page, each with a read of its own.
 pub(super) const READS_MAX: u32 = 50_000;
-/// Records for which all that is known of their message is gathered, for one page.
-pub(super) const LOOKUPS_MAX: u32 = 2_000;
+/// Records for which all that is known of their message is gathered, for one page: below half a second likewise.
+pub(super) const LOOKUPS_MAX: u32 = 10_000;
 
 /// A walk for one page.
 pub(super) struct Walk {
