@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Half of the deliveries are one application's, the others are spread over a thousand; twenty thousand endpoints; one
-//! attempt in fifty fails, one delivery in ten thousand is given up. `POSTHASTE_DELIVERIES` is another number.
+//! attempt in fifty fails, one delivery in five thousand is given up. `POSTHASTE_DELIVERIES` is another number.
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
