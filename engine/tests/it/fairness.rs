@@ -1,6 +1,6 @@
 //! One bad endpoint never slows another. Shown by counts, not by the clock.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -84,4 +84,16 @@ async fn the_rate_of_an_application_holds_over_all_its_endpoints_and_can_be_lift
     world.api().patch(&application, &json!({ "throttleRate": null })).await;
     world.receiver.had(100).await;
     other.had(100).await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_wants_one_attempt_at_a_time_gets_no_two_at_once() {
+    let receiver = Receiver::answering(Answer::After(Duration::from_millis(40), 204)).await;
+    let world = World::with(&[], json!({ "concurrency": 1 }), receiver).await;
+    let follower = world.follow().await;
+    world.publish(10).await;
+    follower.saw(10, "delivered").await;
+    for pair in world.receiver.received().windows(2) {
+        assert!(pair[1].at - pair[0].at >= Duration::from_millis(39), "the one before was answered first");
+    }
 }
