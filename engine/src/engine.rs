@@ -42,6 +42,7 @@ use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
 use crate::publish::{PublishLimits, UrlJudge};
+use crate::readiness::Readiness;
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::tasks::TaskRunner;
@@ -63,6 +64,7 @@ pub struct Engine {
     writer_thread: JoinHandle<(Log, CatalogStore)>,
     keeper_thread: JoinHandle<KeeperEnd>,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     ingest_address: SocketAddr,
     api_address: SocketAddr,
 }
@@ -101,6 +103,7 @@ impl Engine {
             writer_thread: writer,
             keeper_thread: keeper,
             metrics: parts.metrics,
+            readiness: parts.readiness,
             ingest_address,
             api_address,
         })
@@ -124,6 +127,7 @@ impl Engine {
     /// Stops accepting, finishes or parks what is in flight, stores everything, and ends.
     pub fn stop(self) -> anyhow::Result<()> {
         tracing::info!("stopping");
+        self.readiness.set_stopping();
         // Everybody who listened may have gone already.
         let _ = self.stop.send(true);
         self.shards.stop();
@@ -191,6 +195,7 @@ struct Parts {
     outcomes: Arc<Outcomes>,
     fresh_from: Arc<FreshFrom>,
     vitals: Arc<Vitals>,
+    readiness: Arc<Readiness>,
     writer: WriterHandle,
     jobs: crossbeam_channel::Receiver<Job>,
     urls: UrlJudge,
@@ -252,6 +257,7 @@ impl Parts {
             outcomes: Outcomes::new(recovered.log.reader()),
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(clock.now())),
+            readiness: Arc::default(),
             writer,
             jobs,
             urls,
@@ -379,6 +385,7 @@ impl Parts {
             event_ids,
             fresh_from: self.fresh_from.clone(),
             vitals: self.vitals.clone(),
+            readiness: self.readiness.clone(),
             state,
         };
         let keeper = threads::spawn("keeper", || keeper.run())?;
@@ -460,6 +467,7 @@ impl Parts {
             access: access(config)?,
             answers: answers(config),
             public_url,
+            readiness: self.readiness.clone(),
             clock: self.clock,
             source_addresses: config.delivery.source_addresses.clone(),
         });

@@ -11,6 +11,7 @@ use crate::catalog::{CatalogError, CommitError, FieldError};
 use crate::config::Scope;
 use crate::probe::ProbeError;
 use crate::publish::PublishError;
+use crate::readiness::NotReady;
 
 /// An error with its status and body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,6 +183,18 @@ impl From<CommitError> for ApiError {
             CommitError::ShuttingDown => (StatusCode::SERVICE_UNAVAILABLE, "shutting_down"),
         };
         Self::Plain { status, code, detail: error.to_string() }
+    }
+}
+
+/// 503 whatever the cause: those who ask for readiness look at nothing else.
+impl From<NotReady> for ApiError {
+    fn from(why: NotReady) -> Self {
+        let code = match why {
+            NotReady::Stopping => "shutting_down",
+            NotReady::LogPoisoned => "log_stopped",
+            NotReady::DiskFull => "disk_full",
+        };
+        Self::Plain { status: StatusCode::SERVICE_UNAVAILABLE, code, detail: why.to_string() }
     }
 }
 

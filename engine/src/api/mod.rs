@@ -79,6 +79,7 @@ use crate::catalog::Editor;
 use crate::clock::Clock;
 use crate::probe::Probes;
 use crate::publish::PublishLimits;
+use crate::readiness::Readiness;
 use openapi::Document;
 use route::BodyLimits;
 
@@ -109,6 +110,8 @@ pub struct Api {
     pub answers: Answers,
     /// Where people reach this server, without a slash at the end.
     pub public_url: String,
+    /// Whether messages are accepted.
+    pub(crate) readiness: Arc<Readiness>,
     /// What time it is.
     pub clock: Clock,
     /// Networks that requests to receivers come from.

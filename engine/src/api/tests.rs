@@ -37,6 +37,25 @@ async fn whether_the_server_is_there_can_be_asked_without_a_token() {
 }
 
 #[tokio::test]
+async fn whether_messages_are_accepted_can_be_asked_without_a_token() {
+    let world = World::with_tokens(&["right"]);
+    assert_eq!(world.call_with("GET", "/health/ready", "", None).await.status, 204);
+    world.readiness.set_full(true);
+    let answer = world.call_with("GET", "/health/ready", "", None).await;
+    let body = json!({
+        "code": "disk_full",
+        "detail": "the disk is full; publishers are refused until there is space",
+    });
+    assert_eq!((answer.status, answer.body), (503, body));
+    world.readiness.set_poisoned();
+    assert_eq!(world.call_with("GET", "/health/ready", "", None).await.body["code"], "log_stopped");
+    world.readiness.set_stopping();
+    assert_eq!(world.call_with("GET", "/health/ready", "", None).await.body["code"], "shutting_down");
+    assert_eq!(world.call_with("HEAD", "/health/ready", "", None).await.status, 503);
+    assert_eq!(world.call_with("GET", "/health", "", None).await.status, 204, "it lives");
+}
+
+#[tokio::test]
 async fn an_unknown_path_or_method_is_answered_in_json() {
     let world = World::new();
     assert_eq!(

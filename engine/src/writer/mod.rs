@@ -53,6 +53,7 @@ use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
+use crate::readiness::Readiness;
 use crate::shard::{ShardBatches, Shards};
 use crate::vitals::Vitals;
 use cancelled::Cancelled;
@@ -111,6 +112,7 @@ pub(crate) struct Writer {
     pub(crate) event_ids: EventIds,
     pub(crate) fresh_from: Arc<FreshFrom>,
     pub(crate) vitals: Arc<Vitals>,
+    pub(crate) readiness: Arc<Readiness>,
     pub(crate) state: State,
 }
 
@@ -296,9 +298,8 @@ impl Writer {
         if !self.state.full {
             tracing::error!(%error, "publishers are refused until there is space");
         }
-        self.state.full = true;
         self.state.blocked_until = Some(Instant::now() + SPACE_CHECK);
-        self.metrics.disk_full.set(1);
+        self.set_full(true);
         self.log.discard_pending();
         let events = self.refuse(block, &PublishError::Full, CommitError::Full);
         events.into_iter().rev().for_each(|event| self.state.held.push_front(event));
@@ -318,6 +319,7 @@ impl Writer {
         }
         self.state.poisoned = true;
         self.metrics.poisoned.set(1);
+        self.readiness.set_poisoned();
     }
 
     /// At the end: what is still held, as far as the disk takes it.

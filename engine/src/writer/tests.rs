@@ -15,6 +15,7 @@ use tokio::sync::oneshot::error::TryRecvError;
 use crate::catalog::CommitError;
 use crate::core::delivery::DeliveryState;
 use crate::publish::PublishError;
+use crate::readiness::NotReady;
 use crate::writer::Job;
 use world::{FAR, World, accepted, message};
 
@@ -45,6 +46,7 @@ fn after_a_failed_sync_nobody_gets_an_id_and_nothing_is_accepted_any_more() {
     assert_eq!(change.try_recv(), Ok(Err(CommitError::Poisoned)));
     assert_eq!(cancel.try_recv(), Ok(Err(CommitError::Poisoned)));
     assert_eq!(world.writer.metrics.poisoned.get(), 1);
+    assert_eq!(world.writer.readiness.check(), Err(NotReady::LogPoisoned));
 
     let mut answers = world.publish_many(vec![message(&[1])]);
     let mut change = world.change("app/a", Some("{}"));

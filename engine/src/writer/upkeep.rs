@@ -27,8 +27,13 @@ impl Writer {
                 false => tracing::info!("there is space again: publishers are accepted"),
             }
         }
+        self.set_full(full);
+    }
+
+    pub(super) fn set_full(&mut self, full: bool) {
         self.state.full = full;
         self.metrics.disk_full.set(full.into());
+        self.readiness.set_full(full);
     }
 
     pub(super) fn housekeep(&mut self) {

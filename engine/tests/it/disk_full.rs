@@ -97,6 +97,11 @@ async fn refused(world: &World) -> String {
     .await
 }
 
+async fn readiness(world: &World) -> (u16, serde_json::Value) {
+    let (status, body) = world.api().call(hyper::Method::GET, "/api/v1/health/ready", None).await;
+    (status, body["code"].clone())
+}
+
 async fn accepted_again(world: &World) {
     let mut resp = world.resp().await;
     let id = wait_for_async("a message to be accepted", async || {
@@ -123,6 +128,7 @@ async fn below_the_reserve_publishers_are_refused_and_deliveries_are_made_and_re
     let (status, answer) = world.api().call(hyper::Method::POST, "/api/v1/app", Some(&body)).await;
     assert_eq!((status, &answer["code"]), (507, &json!("disk_full")));
     world.posthaste.says("publishers are refused").await;
+    assert_eq!(readiness(&world).await, (503, json!("disk_full")));
 
     let stored = world.resp().await.xlen(APPLICATION).await;
     world.receiver.answers(Answer::Status(204));
@@ -131,6 +137,7 @@ async fn below_the_reserve_publishers_are_refused_and_deliveries_are_made_and_re
 
     disk.free();
     accepted_again(&world).await;
+    assert_eq!(readiness(&world).await, (204, json!(null)));
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ fn value(routes: &[Route]) -> Value {
 }
 
 fn operation(route: &Route) -> Value {
-    let Operation { id, tag, summary, description, parameters, body, answers } = &route.operation;
+    let Operation { id, tag, summary, description, parameters, body, answers, errors: _ } = &route.operation;
     let mut about = (*description).to_owned();
     let mut json = json!({
         "operationId": id, "tags": [tag], "summary": summary,
@@ -177,7 +177,7 @@ fn responses(route: &Route, answers: &[(u16, Option<Answer>)]) -> Map<String, Va
 
 /// What may go wrong on this route.
 fn errors(route: &Route) -> Vec<u16> {
-    let Some(scope) = route.needs else { return Vec::new() };
+    let Some(scope) = route.needs else { return route.operation.errors.clone() };
     let (has_names, has_body) = (route.path.contains('{'), route.operation.body.is_some());
     let has_fields = has_body || !route.operation.parameters.is_empty();
     let is_write = route.method != "GET";
@@ -188,6 +188,7 @@ fn errors(route: &Route) -> Vec<u16> {
     errors.extend((has_body || route.is_repeatable()).then_some(413));
     errors.extend(has_body.then_some(415));
     errors.extend((is_write && scope != Scope::Read).then_some(507));
+    errors.extend(&route.operation.errors);
     errors.sort_unstable();
     errors
 }

@@ -15,6 +15,8 @@ pub(in crate::api) struct Operation {
     pub(super) body: Option<Body>,
     /// Status and schema of each good answer.
     pub(super) answers: Vec<(u16, Option<Answer>)>,
+    /// Statuses of errors, beside those that every route like it has.
+    pub(super) errors: Vec<u16>,
 }
 
 /// A body that a request has.
@@ -45,7 +47,16 @@ pub(in crate::api) struct Parameter {
 impl Operation {
     /// With an id that is unique, and the tag under which it is found.
     pub(in crate::api) const fn new(id: &'static str, tag: &'static str, summary: &'static str) -> Self {
-        Self { id, tag, summary, description: "", parameters: Vec::new(), body: None, answers: Vec::new() }
+        Self {
+            id,
+            tag,
+            summary,
+            description: "",
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+            errors: Vec::new(),
+        }
     }
 
     /// What its summary does not say.
@@ -87,6 +98,12 @@ impl Operation {
     /// Answers with this status and nothing.
     pub(in crate::api) fn answers_nothing(mut self, status: u16) -> Self {
         self.answers.push((status, None));
+        self
+    }
+
+    /// May also answer with this status and an error.
+    pub(in crate::api) fn fails(mut self, status: u16) -> Self {
+        self.errors.push(status);
         self
     }
 }

@@ -1,6 +1,6 @@
 //! The server itself. No token is asked for.
 
-use super::super::health::alive;
+use super::super::health::{alive, ready};
 use super::super::openapi::{self, Operation};
 use super::super::route::Route;
 
@@ -9,11 +9,17 @@ const TAG: &str = "Health";
 pub(super) fn routes() -> Vec<Route> {
     let op = |id, summary| Operation::new(id, TAG, summary);
     let health = |id| op(id, "Whether the server is there").answers_nothing(204);
+    let readiness = |id| {
+        let about = "Ours. 503 while the disk is full, after the log stopped, and while the server stops.";
+        op(id, "Whether messages are accepted").about(about).answers_nothing(204).fails(503)
+    };
     vec![
         Route::get("/health", alive, health("v1.health.get")),
         Route::head("/health", alive, health("v1.health.head")),
         Route::get("/health/ping", alive, health("v1.health.ping")),
         Route::head("/health/ping", alive, health("v1.health.ping-head")),
+        Route::get("/health/ready", ready, readiness("v1.health.ready")),
+        Route::head("/health/ready", ready, readiness("v1.health.ready-head")),
         Route::get(
             "/openapi.json",
             openapi::json,

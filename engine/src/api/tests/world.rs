@@ -27,6 +27,7 @@ use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::probe::{Probe, ProbeError, Probed, Probes};
 use crate::publish::{Admitted, PublishError, PublishLimits};
+use crate::readiness::Readiness;
 use crate::vitals::EndpointVitals;
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
@@ -41,6 +42,7 @@ pub(super) struct World {
     pub(super) log: Arc<FakeLog>,
     pub(super) editor: Editor,
     pub(super) engine: Arc<FakeEngine>,
+    pub(super) readiness: Arc<Readiness>,
 }
 
 pub(super) struct Answer {
@@ -67,6 +69,7 @@ impl World {
             urls: crate::catalog::fakes::urls(),
         };
         let tasks = Arc::new(FakeTasks(editor.clone()));
+        let readiness = Arc::<Readiness>::default();
         let router = router(Api {
             editor: editor.clone(),
             messages: Arc::clone(&engine) as _,
@@ -81,10 +84,11 @@ impl World {
             },
             answers: Answers::new(1_000, 1 << 20),
             public_url: "https://hooks.example".into(),
+            readiness: readiness.clone(),
             clock: Clock::start(),
             source_addresses: vec!["203.0.113.7/32".into()],
         });
-        Self { router, log, editor, engine }
+        Self { router, log, editor, engine, readiness }
     }
 
     pub(super) async fn call_with(

@@ -8,6 +8,7 @@ use super::world::{Derived, World, accepted, message};
 use crate::catalog::CommitError;
 use crate::core::delivery::DeliveryState;
 use crate::publish::PublishError;
+use crate::readiness::NotReady;
 
 #[test]
 fn publishers_are_refused_and_reports_are_stored_when_space_returns() {
@@ -22,12 +23,14 @@ fn publishers_are_refused_and_reports_are_stored_when_space_returns() {
     assert_eq!(change.try_recv(), Ok(Err(CommitError::Full)));
     assert_eq!((world.unstored(), world.pending()), (1, 2));
     assert_eq!(world.writer.metrics.disk_full.get(), 1);
+    assert_eq!(world.writer.readiness.check(), Err(NotReady::DiskFull));
 
     world.machine.disk.set_capacity(None);
     world.pause();
     world.settle();
     assert_eq!((world.unstored(), world.pending()), (0, 1));
     assert_eq!(world.writer.metrics.disk_full.get(), 0);
+    assert_eq!(world.writer.readiness.check(), Ok(()));
     world.publish(&[1]);
     let world = world.crash(Crash::LoseUnsynced, Derived::Deleted);
     assert!(!world.hands.contains_key(&(id, 1)), "it was delivered");

@@ -181,6 +181,7 @@ impl World {
             event_ids,
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(Tick::ZERO)),
+            readiness: Arc::default(),
             state,
         };
         let (hands, done) = (BTreeMap::new(), HashSet::new());
