@@ -27,6 +27,12 @@ impl Clock {
         Tick::from_ms(self.start_ms.saturating_add(elapsed))
     }
 
+    /// Now, in unix microseconds.
+    pub fn now_us(&self) -> u64 {
+        let elapsed = u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.start_ms.saturating_mul(1_000).saturating_add(elapsed)
+    }
+
     /// The moment as the async runtime's timers want it.
     pub fn instant_of(&self, tick: Tick) -> Instant {
         let ms = tick.as_ms().saturating_sub(self.start_ms);

@@ -47,11 +47,15 @@ use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
 use crate::tasks::TaskRunner;
 use crate::threads;
+use crate::traces::{self, Collector, Exporter, Sampler, Tracer};
 use crate::vitals::Vitals;
 use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 
 /// How long publishers may take to read their last answers when the engine stops.
 const ANSWERS_OUT: Duration = Duration::from_secs(1);
+
+/// How long the last spans may take to reach the collector when the engine stops.
+const SPANS_OUT: Duration = Duration::from_secs(2);
 
 /// A running engine.
 pub struct Engine {
@@ -62,6 +66,7 @@ pub struct Engine {
     shard_threads: Vec<JoinHandle<()>>,
     writer: WriterHandle,
     writer_thread: JoinHandle<(Log, CatalogStore)>,
+    exporter: Option<tokio::task::JoinHandle<()>>,
     keeper_thread: JoinHandle<KeeperEnd>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -86,10 +91,13 @@ impl Engine {
         let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
         let egress = egress_policy(config, vec![ingest_address, api_address])?;
         let (parts, heard) = Parts::new(config, clock, &recovered, egress)?;
+        let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
-        let shard_threads = parts.spawn_shards(config, &recovered.log, runtime.handle())?;
-        let Started { writer, keeper, reader } = parts.spawn_storage(config, recovered, disk)?;
+        let shard_threads =
+            parts.spawn_shards(config, &recovered.log, runtime.handle(), traces.propagates)?;
+        let Started { writer, keeper, reader } =
+            parts.spawn_storage(config, recovered, disk, traces.tracer)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
@@ -101,6 +109,7 @@ impl Engine {
             shard_threads,
             writer: parts.writer,
             writer_thread: writer,
+            exporter: traces.exporter,
             keeper_thread: keeper,
             metrics: parts.metrics,
             readiness: parts.readiness,
@@ -140,6 +149,10 @@ impl Engine {
         let (ledger, low_water, end) =
             self.keeper_thread.join().map_err(|_| anyhow::anyhow!("the keeper's thread panicked"))?;
         let_answers_out(&self.metrics);
+        if let Some(exporter) = self.exporter {
+            // The writer has let go of the tracer: what is left is handed over, or lost with a collector that is away.
+            let _ = self.runtime.block_on(async { tokio::time::timeout(SPANS_OUT, exporter).await });
+        }
         self.runtime.shutdown_background();
         ledger.close(low_water, end).context("the ledger")?;
         catalog.close().context("the catalog")?;
@@ -183,6 +196,14 @@ fn recovery_settings(config: &Config) -> RecoverySettings {
 
 /// The ledger and what it is to be closed with.
 type KeeperEnd = (Ledger, Position, Position);
+
+/// Whoever has to do with traces. All `None` where nobody collects them.
+#[derive(Default)]
+struct Traces {
+    tracer: Option<Tracer>,
+    propagates: Option<Sampler>,
+    exporter: Option<tokio::task::JoinHandle<()>>,
+}
 
 /// What all threads share.
 struct Parts {
@@ -309,11 +330,38 @@ impl Parts {
         Ok(Speaker::new(parts, clock::unix_ms() as u32))
     }
 
+    /// Starts the exporter, if there is a collector.
+    fn traces(&self, config: &Config, runtime: &tokio::runtime::Handle) -> anyhow::Result<Traces> {
+        let trace = &config.trace;
+        let refuse = |rule: &str| anyhow::anyhow!("trace: {rule}");
+        let Some(url) = traces::parse_endpoint(&trace.endpoint).map_err(refuse)? else {
+            return Ok(Traces::default());
+        };
+        let headers = traces::parse_headers(&trace.headers).map_err(refuse)?;
+        let tls = self.delivery.trust.client_config(false).context("trace")?.map(Arc::new);
+        let salt = access(config)?.portal.number_for("trace ids");
+        let sampler = Sampler::new(trace.sample, salt);
+        let (tracer, spans) = traces::tracer(sampler, self.metrics.clone());
+        let exporter = Exporter {
+            spans,
+            collector: Collector::new(&url, headers, tls),
+            service: trace.service_name.clone(),
+            metrics: self.metrics.clone(),
+            failing: false,
+        };
+        Ok(Traces {
+            tracer: Some(tracer),
+            propagates: trace.propagate.then_some(sampler),
+            exporter: Some(runtime.spawn(exporter.run())),
+        })
+    }
+
     fn spawn_shards(
         &self,
         config: &Config,
         log: &Log,
         runtime: &tokio::runtime::Handle,
+        propagates: Option<Sampler>,
     ) -> anyhow::Result<Vec<JoinHandle<()>>> {
         let settings = shard_settings(config)?;
         let spawn = |number| {
@@ -326,6 +374,7 @@ impl Parts {
                 reader: log.reader(),
                 metrics: self.metrics.clone(),
                 ear: self.ear.clone(),
+                propagates,
                 grace: config.shutdown.grace.duration(),
                 disable: disabler(runtime.clone(), self.editor.clone()),
             };
@@ -344,6 +393,7 @@ impl Parts {
         config: &Config,
         recovered: Recovered,
         disk: Arc<dyn Disk>,
+        tracer: Option<Tracer>,
     ) -> anyhow::Result<Started> {
         let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
@@ -379,6 +429,7 @@ impl Parts {
             outcomes: self.outcomes.clone(),
             metrics: self.metrics.clone(),
             ear: self.ear.clone(),
+            tracer,
             clock: self.clock,
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),

@@ -39,5 +39,6 @@ pub mod routing; // for the benches: `AppRoutes` without a catalog around it
 mod shard;
 mod tasks;
 mod threads;
+mod traces;
 mod vitals;
 mod writer;

@@ -65,6 +65,10 @@ pub struct Metrics {
     pub mails_sent: Counter,
     /// Mails about alerts that could not be handed in; most are tried again.
     pub mails_failed: Counter,
+    /// Spans that a collector took.
+    pub spans_exported: Counter,
+    /// Spans that found no room, or that no collector took.
+    pub spans_dropped: Counter,
     /// Seconds a group commit takes: one write and one sync.
     pub commit_seconds: Histogram,
     /// Records per group commit.
@@ -112,6 +116,8 @@ impl Metrics {
             alerts_untold: Counter::default(),
             mails_sent: Counter::default(),
             mails_failed: Counter::default(),
+            spans_exported: Counter::default(),
+            spans_dropped: Counter::default(),
             commit_seconds: Histogram::new(exponential_buckets(0.000_05, 2.0, 16)),
             commit_records: Histogram::new(exponential_buckets(1.0, 4.0, 8)),
             attempt_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 18)),
@@ -149,6 +155,8 @@ impl Metrics {
         r.register("ingest_connections", "Connections of publishers", self.connections.clone());
         let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
         r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);
+        r.register("trace_spans_exported", "Spans that a collector took", self.spans_exported.clone());
+        r.register("trace_spans_dropped", "Spans that were let go", self.spans_dropped.clone());
         r.register("filters_failed", "Endpoints a message was kept from: their filter had no answer", failed);
     }
 

@@ -18,7 +18,7 @@ use crate::signature::{MESSAGE, UNIX_SECS, content, key, target};
 pub(crate) fn bench(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("request, 1 KiB");
     let payload = Bytes::from_static(&PAYLOAD);
-    let message = MessageHead { id: MessageId(MESSAGE), content_type: None };
+    let message = MessageHead { id: MessageId(MESSAGE), content_type: None, parent: None };
     for (name, with_secret) in [("signed", true), ("unsigned", false)] {
         let target = target(with_secret);
         group.bench_function(format!("build, {name}"), |bencher| {

@@ -36,7 +36,7 @@ pub(super) fn sent_headers(
         return Err("its payload was erased");
     }
     let target = prepare_at(endpoint, secs * 1_000).map_err(|_| "the endpoint's settings make no request")?;
-    let head = MessageHead { id: message.id, content_type: message.content_type.as_deref() };
+    let head = MessageHead { id: message.id, content_type: message.content_type.as_deref(), parent: None };
     let headers = request_headers(&target, head, message.payload.clone(), secs);
     Ok(headers.into_iter().map(masked).collect())
 }

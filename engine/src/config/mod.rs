@@ -91,6 +91,7 @@ pub struct Config {
     pub alerts: Alerts,
     pub audit: Audit,
     pub egress: Egress,
+    pub trace: Trace,
     pub log: Log,
     pub shutdown: Shutdown,
 }
@@ -236,6 +237,14 @@ sections! {
         deny_ports: Vec<u16>,
         nat64: bool,
         lenient: bool,
+    }
+    /// `[trace]`
+    Trace {
+        endpoint: String,
+        headers: Vec<String>,
+        service_name: String,
+        sample: f64,
+        propagate: bool,
     }
     /// `[log]`
     Log { filter: String, format: LogFormat }
@@ -518,6 +527,28 @@ mod tests {
         assert!(refusal(&email("").replace("c@d", "nobody")).starts_with("alerts.email.to = nobody"));
         assert!(refusal(&email("security = 'none'")).contains("mail.example is another machine"));
         assert!(with(&email("security = 'none'").replace("mail.example", "127.0.0.1")).is_ok());
+    }
+
+    #[test]
+    fn traces_go_to_a_collector_with_a_url_and_a_share_from_nothing_to_all() {
+        let shipped = Config::shipped().trace;
+        assert!(shipped.endpoint.is_empty() && !shipped.propagate);
+        let config = with("[trace]\nendpoint = 'http://127.0.0.1:4318'\nsample = 1\nheaders = ['a: b']");
+        assert_eq!(config.expect("valid").trace.sample, 1.0);
+        for (wrong, expected) in [
+            ("sample = 1.01", "trace.sample = 1.01: must be from 0 to 1"),
+            ("sample = -0.1", "trace.sample = -0.1: must be from 0 to 1"),
+            ("sample = nan", "trace.sample = NaN: must be from 0 to 1"),
+            ("endpoint = 'ftp://a'", "trace.endpoint = ftp://a: must be an http or https URL, or empty"),
+            ("endpoint = 'http://me:pass@a'", "trace.endpoint = (not shown): must have no user or password"),
+            ("headers = ['secret']", "trace.headers = (not shown): each must be 'name: value'"),
+            ("service_name = ''", "trace.service_name = : must be 1 to 255 characters"),
+        ] {
+            let refused = refusal(&format!("[trace]\n{wrong}"));
+            assert!(refused.starts_with(expected), "{wrong}: {refused}");
+        }
+        let environment = [("POSTHASTE_TRACE__SAMPLE".to_owned(), "1".to_owned())];
+        assert_eq!(Config::layered(None, environment.into_iter()).expect("valid").trace.sample, 1.0);
     }
 
     #[test]

@@ -3,10 +3,11 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span};
+use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Trace};
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
 use crate::delivery::{Cidr, Proxy};
+use crate::traces;
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -30,6 +31,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_email(&config.alerts.email)?;
     number("audit.kept_max", config.audit.kept_max, 100, 1_000_000)?;
     span("audit.retention", config.audit.retention, DAY, 3_650 * DAY)?;
+    check_trace(&config.trace)?;
     span("shutdown.grace", config.shutdown.grace, 0, 10 * MINUTE)
 }
 
@@ -163,6 +165,17 @@ fn check_alerts(config: &Config) -> Result<(), ConfigError> {
     number("alerts.disable_attempts_min", alerts.disable_attempts_min, 1, 100_000)?;
     number("alerts.per_minute_max", alerts.per_minute_max, 1, 100_000)?;
     number("alerts.kept_max", alerts.kept_max, 10, 1_000_000)
+}
+
+fn check_trace(trace: &Trace) -> Result<(), ConfigError> {
+    // A URL may have credentials in it by mistake.
+    let shown = if trace.endpoint.contains('@') { "(not shown)" } else { &trace.endpoint };
+    traces::parse_endpoint(&trace.endpoint).map_err(|rule| range("trace.endpoint", shown, rule))?;
+    traces::parse_headers(&trace.headers).map_err(|rule| range("trace.headers", "(not shown)", rule))?;
+    if !(1..=255).contains(&trace.service_name.chars().count()) {
+        return Err(range("trace.service_name", &trace.service_name, "must be 1 to 255 characters"));
+    }
+    in_range("trace.sample", trace.sample, trace.sample, (0.0, 1.0), (0, 1))
 }
 
 fn check_email(email: &AlertEmail) -> Result<(), ConfigError> {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::core::outcome::Outcome;
+use crate::traces::SpanId;
 
 use super::failure::Failure;
 
@@ -45,6 +46,8 @@ pub struct Ended {
     /// The unix second that its request was signed for, or would have been, had there been a connection; `None` when
     /// no attempt was made.
     pub signed_secs: Option<u64>,
+    /// The span that the receiver was told of.
+    pub(crate) span: Option<SpanId>,
 }
 
 /// What came back from a receiver.
@@ -76,6 +79,7 @@ impl Ended {
             detail: answer.detail,
             reused,
             signed_secs: None,
+            span: None,
         }
     }
 }

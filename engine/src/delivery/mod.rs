@@ -50,6 +50,7 @@ mod target;
 pub(crate) mod tests;
 mod trust;
 
+pub use crate::traces::TraceParent;
 pub use checked_url::{CheckedUrl, URL_BYTES_MAX, UrlError, check_url};
 pub use cidr::{Cidr, CidrError};
 pub use config::{DeliveryConfig, Timeouts};

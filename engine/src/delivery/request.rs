@@ -12,6 +12,7 @@ use crate::core::digits::write_decimal;
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::publish::is_json;
+use crate::traces::TraceParent;
 
 use super::failure::Failure;
 use super::form::FORM_CONTENT_TYPE;
@@ -20,6 +21,8 @@ use super::http1::Outgoing;
 use super::target::Target;
 
 const CONTENT_TYPE_DEFAULT: &str = "application/json";
+/// W3C Trace Context level 1, section 3.2.
+const TRACEPARENT: &str = "traceparent";
 /// At least what the lines that differ from message to message take, besides signature and content type.
 const LINES_BYTES: usize = 192;
 
@@ -31,6 +34,8 @@ pub struct MessageHead<'a> {
     pub id: MessageId,
     /// The media type of the payload; `application/json` where none is given.
     pub content_type: Option<&'a str>,
+    /// The trace and the span that the receiver is told of.
+    pub parent: Option<TraceParent>,
 }
 
 /// Everything of a request that is the same whichever connection it goes over.
@@ -39,6 +44,7 @@ pub(super) struct Request<'a> {
     content_type: &'a str,
     unix_secs: u64,
     payload: Bytes,
+    parent: Option<TraceParent>,
 }
 
 impl<'a> Request<'a> {
@@ -50,7 +56,7 @@ impl<'a> Request<'a> {
     ) -> Result<Self, Failure> {
         let content_type = message.content_type.unwrap_or(CONTENT_TYPE_DEFAULT);
         check_content_type(content_type)?;
-        let request = Self { id: message.id, content_type, unix_secs, payload };
+        let request = Self { id: message.id, content_type, unix_secs, payload, parent: message.parent };
         match target.form() {
             // What is not JSON has no parts that a form could name: it goes as it is.
             Some(form) if is_json(content_type) => {
@@ -113,6 +119,10 @@ impl<'a> Request<'a> {
         });
         if let Some(names) = again {
             write_again(names, id, timestamp, signature, out);
+        }
+        // A header of that name that the endpoint has takes the place of ours, as everywhere.
+        if let Some(parent) = self.parent.filter(|_| !target.has_header(TRACEPARENT)) {
+            out.extend_from_slice(format!("{TRACEPARENT}: {parent}\r\n").as_bytes());
         }
     }
 }
@@ -194,6 +204,7 @@ mod tests {
     use super::super::secret::SigningSecret;
     use super::super::target::{BodyFormat, TargetSpec};
     use super::*;
+    use crate::traces::Sampler;
 
     const URL: &str = "https://example.com:8443/hook?a=1";
 
@@ -203,7 +214,7 @@ mod tests {
     }
 
     const MESSAGE: MessageHead<'static> =
-        MessageHead { id: MessageId(EntryId::new(1_732_300_000_000, 3)), content_type: None };
+        MessageHead { id: MessageId(EntryId::new(1_732_300_000_000, 3)), content_type: None, parent: None };
 
     /// The lines of a head, and whether it ends as it should.
     fn http1(target: &Target, message: MessageHead<'_>, payload: &'static [u8]) -> Vec<String> {
@@ -260,6 +271,20 @@ mod tests {
         first.drain(..2);
         first.retain(|line| line != "content-length: 3");
         assert_eq!((first.len(), second.headers().len()), (expected.len(), expected.len()), "nothing else");
+    }
+
+    #[test]
+    fn a_receiver_is_told_of_the_trace_unless_its_endpoint_has_such_a_header() {
+        let parent = Sampler::new(1.0, 7).parent(MESSAGE.id).unwrap();
+        let (message, line) =
+            (MessageHead { parent: Some(parent), ..MESSAGE }, format!("traceparent: {parent}"));
+        assert!(http1(&target(&[]), message, b"").contains(&line));
+        let request = Request::new(&target(&[]), message, Bytes::new(), 7).unwrap();
+        assert_eq!(request.http2(&target(&[])).headers()["traceparent"], parent.to_string());
+        let own = ("Traceparent".to_owned(), "mine".to_owned());
+        let spec = TargetSpec { headers: std::slice::from_ref(&own), ..TargetSpec::new(URL) };
+        let lines = http1(&Target::prepare(spec).unwrap(), message, b"");
+        assert!(lines.contains(&"traceparent: mine".to_owned()) && !lines.contains(&line), "{lines:?}");
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl Sender {
         };
         let result = attempt.run(message, payload).await;
         let timing = Timing { total_us: micros_since(began), ..attempt.timing };
-        Ended { signed_secs: Some(unix_secs), ..Ended::new(result, timing, attempt.reused) }
+        let span = message.parent.map(|parent| parent.span);
+        Ended { signed_secs: Some(unix_secs), span, ..Ended::new(result, timing, attempt.reused) }
     }
 
     /// Closes connections that are idle for too long, too old or closed by the receiver. To be called about

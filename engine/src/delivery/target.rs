@@ -261,6 +261,12 @@ impl Target {
         &self.lines
     }
 
+    /// Whether every request has a header of this name, in lower case.
+    pub(super) fn has_header(&self, name: &str) -> bool {
+        let mut lines = self.lines.split(|byte| *byte == b'\n');
+        lines.any(|line| line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.starts_with(b":")))
+    }
+
     pub(super) fn signer(&self) -> &Signer {
         &self.signer
     }

@@ -113,7 +113,7 @@ pub(super) async fn make(
         Ok(sender) => sender,
         Err(error) => return unsent(error.to_string()),
     };
-    let (head, now) = (MessageHead { id: message, content_type: None }, unix_secs());
+    let (head, now) = (MessageHead { id: message, content_type: None, parent: None }, unix_secs());
     let request_headers = request_headers(&target, head, probe.payload.clone(), now);
     let ended = sender.attempt(&target, head, probe.payload, now).await;
     let is_hidden = !settings.show_private

@@ -26,6 +26,7 @@ use crate::core::outcome::Outcome;
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
 use crate::message::Message;
 use crate::publish::OwnUrl;
+use crate::traces::Sampler;
 
 /// An attempt to be made, as the shard orders it.
 pub(super) struct Order {
@@ -72,6 +73,8 @@ impl Finish {
 struct Shared {
     sender: Sender,
     own_urls: OwnUrls,
+    /// Which messages receivers are told the trace of.
+    propagates: Option<Sampler>,
     clock: Clock,
     reader: LogReader,
     finish: Rc<Finish>,
@@ -93,11 +96,20 @@ impl Attempts {
     pub(super) fn new(
         sender: Sender,
         own_urls: OwnUrls,
+        propagates: Option<Sampler>,
         clock: Clock,
         reader: LogReader,
         finish: Rc<Finish>,
     ) -> Self {
-        Self(Rc::new(Shared { sender, own_urls, clock, reader, finish, waiting: RefCell::default() }))
+        Self(Rc::new(Shared {
+            sender,
+            own_urls,
+            propagates,
+            clock,
+            reader,
+            finish,
+            waiting: RefCell::default(),
+        }))
     }
 
     /// Makes an attempt; its end is left in `Finish`. Must be called inside a `LocalSet`.
@@ -161,7 +173,8 @@ async fn attempt(shared: &Shared, order: Order) -> Report {
 }
 
 async fn send(shared: &Shared, target: &Target, message: &Message) -> Report {
-    let head = MessageHead { id: message.id, content_type: message.content_type.as_deref() };
+    let parent = shared.propagates.and_then(|sampler| sampler.parent(message.id));
+    let head = MessageHead { id: message.id, content_type: message.content_type.as_deref(), parent };
     shared.sender.attempt(target, head, message.payload.clone(), unix_secs()).await
 }
 

@@ -28,6 +28,7 @@ use crate::delivery::{Ended as Report, Sender, Target};
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::threads;
+use crate::traces::Sampler;
 use crate::writer::{Event, Job, WriterHandle};
 
 /// Reports not stored yet beyond which a shard starts nothing new: what a crash could repeat is bounded.
@@ -46,6 +47,8 @@ pub(crate) struct ShardThread {
     pub(crate) metrics: Arc<Metrics>,
     /// Hears of lockouts, for alerts.
     pub(crate) ear: Ear,
+    /// Which messages receivers are told the trace of.
+    pub(crate) propagates: Option<Sampler>,
     /// How long attempts in flight may take to finish at the end.
     pub(crate) grace: Duration,
     /// Disables an endpoint that wants nothing more.
@@ -89,6 +92,7 @@ impl Running {
             attempts: Attempts::new(
                 sender,
                 OwnUrls::new(shard.settings.url_lockout),
+                shard.propagates,
                 shard.clock,
                 shard.reader.clone(),
                 finish.clone(),

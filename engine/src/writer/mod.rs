@@ -55,6 +55,7 @@ use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
 use crate::readiness::Readiness;
 use crate::shard::{ShardBatches, Shards};
+use crate::traces::Tracer;
 use crate::vitals::Vitals;
 use cancelled::Cancelled;
 pub(crate) use chain::ANSWER_BYTES_MAX;
@@ -106,6 +107,8 @@ pub(crate) struct Writer {
     pub(crate) metrics: Arc<Metrics>,
     /// Hears how attempts ended, for alerts.
     pub(crate) ear: Ear,
+    /// Makes spans of what was stored, where traces are wanted.
+    pub(crate) tracer: Option<Tracer>,
     pub(crate) clock: Clock,
     pub(crate) settings: WriterSettings,
     pub(crate) available_bytes: Box<dyn Fn() -> u64 + Send>,
@@ -284,6 +287,10 @@ impl Writer {
             Ok(_) => {
                 self.metrics.commit_seconds.observe(started.elapsed().as_secs_f64());
                 self.metrics.commit_records.observe(block.records() as f64);
+                if let Some(tracer) = &mut self.tracer {
+                    let (end_us, took) = (self.clock.now_us(), started.elapsed().as_micros() as u64);
+                    tracer.committed(end_us.saturating_sub(took), end_us, block.records());
+                }
                 self.tell(block);
             }
             Err(error @ (LogCommitError::Full { .. } | LogCommitError::OutOfFiles { .. })) => {

@@ -21,6 +21,7 @@ use crate::keeper::{DUE_MS_ORDERED, Hold, LedgerUpdate, lane};
 use crate::message::Message;
 use crate::publish::Extras;
 use crate::shard::ShardBatches;
+use crate::traces::Accepted;
 
 impl Writer {
     pub(super) fn tell(&mut self, block: Block) {
@@ -45,6 +46,7 @@ impl Writer {
 
     fn tell_publish(&mut self, publish: StagedPublish, batches: &mut ShardBatches) {
         self.metrics.accepted.inc_by(publish.stored.len() as u64);
+        let traced = self.tracer.as_ref().map(|tracer| tracer.begin(publish.stored.iter().map(for_traces)));
         for stored in publish.stored {
             self.hand_out(stored, batches);
         }
@@ -52,6 +54,9 @@ impl Writer {
         self.metrics.refused.inc_by(refused as u64);
         // A publisher that has gone will publish again, and its event id will tell.
         let _ = publish.reply.send(publish.answers);
+        if let (Some(tracer), Some(traced)) = (&self.tracer, traced) {
+            tracer.answered(traced, self.clock.now_us());
+        }
     }
 
     fn hand_out(&mut self, stored: Stored, batches: &mut ShardBatches) {
@@ -125,6 +130,9 @@ impl Writer {
             let update = match event {
                 Event::Ended(ended) => {
                     ended_ones.push(for_alerts(&ended));
+                    if let Some(tracer) = &self.tracer {
+                        tracer.attempted(&ended, at);
+                    }
                     self.tell_ended(&ended, at)
                 }
                 Event::Parked(parked) => self.tell_parked(&parked, at),
@@ -231,6 +239,17 @@ fn marks(extras: Option<&Extras>) -> Marks {
     Marks::NONE
         .with(Marks::ELSEWHERE, extras.url.is_some())
         .with(Marks::ORDERED, extras.ordering_key.is_some())
+}
+
+fn for_traces(stored: &Stored) -> Accepted<'_> {
+    let message = &stored.message;
+    Accepted {
+        message: MessageId(stored.id),
+        application: message.application,
+        event_type: &message.event_type,
+        payload_bytes: message.payload.len(),
+        deliveries: message.endpoints.len(),
+    }
 }
 
 fn for_alerts(ended: &AttemptEnded<Report>) -> Ended {

@@ -8,7 +8,7 @@
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
-//! | what the operator hears | `alerts`, `audit` |
+//! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
 //! | whole systems, as configurations of this one | `systems` |
 //! | the programs of others | `counterparts`, `examples` |
@@ -48,3 +48,4 @@ mod schedule;
 mod start;
 mod systems;
 mod torn_log;
+mod traces;

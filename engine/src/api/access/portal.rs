@@ -103,6 +103,12 @@ impl Portal {
         }
     }
 
+    /// A number that belongs to the data folder and to this purpose, and tells nothing of the key.
+    pub(crate) fn number_for(&self, purpose: &str) -> u128 {
+        let mac = hmac::sign(&self.key, purpose.as_bytes());
+        mac.as_ref().iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+    }
+
     /// A token for the people of this application, until then.
     pub(in crate::api) fn issue(
         &self,

@@ -33,6 +33,7 @@ fn probed(outcome: Outcome, response_body: &'static [u8]) -> Result<Probed, Prob
             detail: "".into(),
             reused: false,
             signed_secs: None,
+            span: None,
         },
         is_hidden: false,
     })

@@ -97,7 +97,7 @@ fn target(url: &str) -> Target {
 }
 
 const MESSAGE: MessageHead<'static> =
-    MessageHead { id: MessageId(EntryId::new(1_732_300_000_000, 3)), content_type: None };
+    MessageHead { id: MessageId(EntryId::new(1_732_300_000_000, 3)), content_type: None, parent: None };
 /// The same id as receivers see it.
 const MESSAGE_ID: &str = "msg_1732300000000-3";
 const NOW: u64 = 1_732_300_000;

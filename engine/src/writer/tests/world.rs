@@ -165,6 +165,7 @@ impl World {
             shards: shards.clone(),
             metrics,
             ear,
+            tracer: None,
             clock,
             settings: WriterSettings {
                 reserve_bytes: 0,
