@@ -9,8 +9,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use posthaste_storage::{EntryId, Position};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
+use super::collector::CollectorError;
 use super::otlp::{encode, rejected};
 use super::tracer::WAITING_MAX;
 use super::*;
@@ -19,7 +21,7 @@ use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Home};
 use crate::core::tick::Tick;
-use crate::delivery::{Ended as Report, Timing};
+use crate::delivery::{Ended as Report, Timing, Trust};
 use crate::metrics::Metrics;
 
 const MESSAGE: MessageId = MessageId(EntryId::new(1_732_300_000_000, 3));
@@ -224,4 +226,54 @@ async fn at_the_end_what_is_left_is_handed_over_once_and_not_waited_for() {
     assert_eq!((export_to(&url, false).await, asked.load(Ordering::SeqCst)), ((2, 0), 1));
     let (url, asked) = collector(&[503]).await;
     assert_eq!((export_to(&url, false).await, asked.load(Ordering::SeqCst)), ((0, 2), 1));
+}
+
+/// A certificate for `localhost` that vouches for itself, and its key.
+fn certificate() -> rcgen::CertifiedKey<rcgen::KeyPair> {
+    rcgen::generate_simple_self_signed(vec!["localhost".into()]).expect("a certificate")
+}
+
+/// A collector behind TLS that says yes to whatever it reads.
+async fn collector_over_https(own: &rcgen::CertifiedKey<rcgen::KeyPair>) -> url::Url {
+    let key = rustls_pki_types::PrivateKeyDer::try_from(own.signing_key.serialize_der()).expect("a key");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![own.cert.der().clone()], key)
+        .expect("a pair");
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    tokio::spawn(async move {
+        while let Ok((tcp, _)) = listener.accept().await {
+            // Who does not believe the certificate ends here.
+            let Ok(mut link) = acceptor.accept(tcp).await else { continue };
+            let mut read = Vec::new();
+            while !read.ends_with(b"{\"a\":1}") && link.read_buf(&mut read).await.is_ok_and(|bytes| bytes > 0)
+            {
+            }
+            let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}";
+            link.write_all(answer).await.expect("written");
+        }
+    });
+    format!("https://localhost:{port}").parse().expect("a URL")
+}
+
+#[tokio::test]
+async fn a_collector_over_https_has_to_show_a_certificate_that_is_believed() {
+    let (own, other) = (certificate(), certificate());
+    let url = collector_over_https(&own).await;
+    let take = async |tls| {
+        let collector = Collector::new(&url, parse_headers(&[]).expect("none"), tls);
+        collector.take(r#"{"a":1}"#.into()).await
+    };
+    let trusting = |known: &rcgen::CertifiedKey<rcgen::KeyPair>| {
+        let trust = Trust::with_extra(vec![known.cert.der().clone()]).expect("an authority");
+        trust.client_config(false).expect("settings").map(Arc::new)
+    };
+    assert!(matches!(take(trusting(&own)).await, Ok(0)));
+    assert!(matches!(take(trusting(&other)).await, Err(CollectorError::Io(_))));
+    assert!(matches!(take(None).await, Err(CollectorError::NoAuthorities)));
 }
