@@ -30,7 +30,8 @@ class Receiver(BaseHTTPRequestHandler):
         id = self.headers["webhook-id"]
         if id not in seen:
             seen.add(id)
-            print("received", id, json.loads(body), flush=True)
+            # In one piece: others may be printing at the same time.
+            print(f"received {id} {json.loads(body)}\n", end="", flush=True)
         # Any 2xx means: delivered. Answer soon (5 s by default), and do the work afterwards.
         self.answer(204)
 

@@ -1,6 +1,6 @@
 //! The engine as a whole: what is started in which order, and ended in which.
 //!
-//!   recover -> shards -> directory (endpoints to shards) -> keeper -> writer -> fresh deliveries -> listeners
+//!   recover -> directory (endpoints to shards) -> pending and fresh deliveries -> keeper -> writer -> shards -> listeners
 //!
 //! Ending goes the other way round: listeners close, attempts in flight finish or are left to the next start,
 //! the writer stores every report, the keeper writes the ledger, and the stores are closed cleanly.
@@ -94,10 +94,10 @@ impl Engine {
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
-        let shard_threads =
-            parts.spawn_shards(config, &recovered.log, runtime.handle(), traces.propagates)?;
         let Started { writer, keeper, reader } =
             parts.spawn_storage(config, recovered, disk, traces.tracer)?;
+        // They begin when all from before lies in their inboxes: what must not pass others arrives together.
+        let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
@@ -359,7 +359,7 @@ impl Parts {
     fn spawn_shards(
         &self,
         config: &Config,
-        log: &Log,
+        reader: &LogReader,
         runtime: &tokio::runtime::Handle,
         propagates: Option<Sampler>,
     ) -> anyhow::Result<Vec<JoinHandle<()>>> {
@@ -371,7 +371,7 @@ impl Parts {
                 settings: settings.clone(),
                 clock: self.clock,
                 writer: self.writer.clone(),
-                reader: log.reader(),
+                reader: reader.clone(),
                 metrics: self.metrics.clone(),
                 ear: self.ear.clone(),
                 propagates,

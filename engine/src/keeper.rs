@@ -95,7 +95,13 @@ impl KeeperProgress {
         Position::from_u64(self.surveyed.load(Ordering::Acquire))
     }
 
-    /// The oldest segment that was needed then. What became pending since lies in later ones.
+    /// A delivery of a message in this segment has become pending.
+    pub(crate) fn needs(&self, segment: u32) {
+        self.oldest_segment.fetch_min(segment, Ordering::AcqRel);
+    }
+
+    /// The oldest segment that is needed: what was found then, and what has become pending since by [`Self::needs`]. What
+    /// is published later lies in later ones.
     pub(crate) fn oldest_segment(&self) -> u32 {
         self.oldest_segment.load(Ordering::Acquire)
     }
@@ -170,7 +176,11 @@ impl Keeper {
     fn update(&mut self, LedgerUpdate { update, hold }: LedgerUpdate, now_ms: u64) -> Option<Pending> {
         match update.to {
             _ if hold == Hold::Shard => self.ledger.apply(update, now_ms),
-            _ if hold == Hold::OutOfTurn => self.ledger.apply_unheld(update, now_ms),
+            Standing::Pending { message_at, .. } if hold == Hold::OutOfTurn => {
+                // Its message is perhaps older than anything that was pending when it was last looked.
+                self.progress.needs(message_at.segment);
+                self.ledger.apply_unheld(update, now_ms)
+            }
             // Carried forward, but so slowly that a shard has it by now. That one knows the old place of the
             // message, which therefore counts.
             Standing::Pending { due_ms, .. } if due_ms < self.ledger.loaded_until() => None,

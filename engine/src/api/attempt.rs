@@ -126,6 +126,8 @@ pub(super) async fn erase(
     if api.history.attempt(application.id, message, id).await?.is_none() {
         return Err(ApiError::not_found("attempt"));
     }
+    let object = named.text("attempt_id").to_owned();
+    api.editor.record_deed("attempt.erase", object, Some(application.id.to_string())).await?;
     api.messages.erase(application.id, message, Some(id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -203,7 +203,7 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::Invalid(field) => field.into(),
             CatalogError::NotFound { what } => Self::not_found(what),
-            CatalogError::Taken { .. } => {
+            CatalogError::Taken { .. } | CatalogError::TooManyTasks { .. } => {
                 Self::Plain { status: StatusCode::CONFLICT, code: "conflict", detail: error.to_string() }
             }
             CatalogError::Commit(commit) => commit.into(),

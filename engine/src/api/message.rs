@@ -251,6 +251,7 @@ pub(super) async fn erase(
     if api.history.message(application.id, id).await?.is_none() {
         return Err(ApiError::not_found("message"));
     }
+    api.editor.record_deed("message.erase", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.erase(application.id, id, None).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -265,6 +266,9 @@ pub(super) async fn resend(
     let message = message_id(&api, &application, named.text("msg_id")).await?;
     if endpoint.is_disabled() {
         return Err(ApiError::conflict("The endpoint is disabled; enable it first"));
+    }
+    if api.history.message(application.id, message).await?.is_none() {
+        return Err(ApiError::not_found("message"));
     }
     api.editor.record_deed("message.resend", message.to_string(), Some(application.id.to_string())).await?;
     let again = Again { application: application.id, message, endpoint: endpoint.id };

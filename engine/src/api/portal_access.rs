@@ -40,6 +40,8 @@ pub(super) async fn create(
     create_if_described(&api, name, fields.value::<&RawValue>("application")?).await?;
     let application = api.editor.catalog().application(name);
     let application = application.ok_or_else(|| ApiError::not_found("application"))?;
+    let id = application.id.to_string();
+    api.editor.record_deed("application.portal_access", id.clone(), Some(id)).await?;
     let token = api.access.portal.issue(application.id, read_only, unix_secs() + expiry_seconds);
     Ok(Json(PortalAccessOut { url: format!("{}/portal#key={token}", api.public_url), token }))
 }

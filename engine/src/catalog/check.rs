@@ -47,6 +47,20 @@ pub enum CatalogError {
         /// The name.
         name: String,
     },
+    /// More background tasks would run than may at a time.
+    #[error(
+        "{own} background tasks run for this endpoint, and {all} in all; the limits are {own_max} and {all_max}"
+    )]
+    TooManyTasks {
+        /// For the endpoint.
+        own: usize,
+        /// Its limit.
+        own_max: usize,
+        /// In all.
+        all: usize,
+        /// Their limit.
+        all_max: usize,
+    },
     /// The change did not become durable.
     #[error(transparent)]
     Commit(#[from] CommitError),

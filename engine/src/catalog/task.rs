@@ -13,6 +13,8 @@ use crate::core::ids::{ApplicationId, EndpointId, TaskId};
 
 /// Tasks kept, ended ones included; the oldest that ended go first.
 pub const TASKS_KEPT_MAX: usize = 1_000;
+/// Tasks that may run at a time, for one endpoint and in all.
+pub(super) const TASKS_RUNNING_MAX: (usize, usize) = (4, 200);
 /// The most deliveries a second that a task may make.
 pub const RATE_MAX: u32 = 100_000;
 

@@ -15,11 +15,20 @@ use super::{DEPTH_MAX, FilterError, NODES_MAX};
 
 /// The deepest nesting of brackets, functions and choices.
 const NESTING_MAX: usize = 24;
+/// Patterns of one filter: each takes time to compile, and memory for as long as the endpoint is there.
+const PATTERNS_MAX: usize = 8;
 
 /// Reads an expression.
 pub(super) fn parse(text: &str) -> Result<Tree, FilterError> {
-    let mut parser =
-        Parser { text, tokens: tokens(text)?, next: 0, locals: Vec::new(), nodes: 0, nesting: 0 };
+    let mut parser = Parser {
+        text,
+        tokens: tokens(text)?,
+        next: 0,
+        locals: Vec::new(),
+        nodes: 0,
+        nesting: 0,
+        patterns: 0,
+    };
     let tree = parser.expression()?;
     if *parser.word() != Word::End {
         return Err(parser.unexpected("an operator or the end"));
@@ -38,6 +47,7 @@ struct Parser<'a> {
     locals: Vec<String>,
     nodes: usize,
     nesting: usize,
+    patterns: usize,
 }
 
 impl Parser<'_> {
@@ -370,6 +380,10 @@ impl Parser<'_> {
         };
         self.next += 1;
         self.expect(")")?;
+        self.patterns += 1;
+        if self.patterns > PATTERNS_MAX {
+            return Err(self.error(at, format!("a filter may have {PATTERNS_MAX} patterns")));
+        }
         Pattern::compile(&text).map_err(|problem| self.error(at, format!("this is no pattern: {problem}")))
     }
 

@@ -18,12 +18,22 @@ pub(super) fn extra_delivery(reader: &LogReader, again: Again) -> Result<Option<
         return Ok(None);
     }
     let stands = standing.deliveries.get(&again.endpoint.as_u64());
-    let elsewhere = message.extras.unpack().url.is_some();
+    let extras = message.extras.unpack();
+    let elsewhere = extras.url.is_some();
+    if elsewhere && !message.endpoints.iter().any(|endpoint| endpoint == again.endpoint.as_u64()) {
+        // The URL that it brought along is for the settings of that endpoint alone.
+        return Ok(None);
+    }
+    let was_pending = stands.is_some_and(|one| one.delivery.state == DeliveryState::Pending);
+    // One that is pending goes on in its chain; one that has ended has let the message through, or kept it.
+    let chained = was_pending && extras.chains.iter().any(|endpoint| endpoint == again.endpoint.as_u64());
+    let marks = Marks::BY_HAND.with(Marks::ELSEWHERE, elsewhere).with(Marks::CHAINED, chained);
     Ok(Some(ExtraDelivery {
         key: DeliveryKey { message: again.message, endpoint: again.endpoint },
         application: again.application,
         message_at,
-        progress: Progress { marks: Marks::BY_HAND.with(Marks::ELSEWHERE, elsewhere), ..Progress::default() },
-        was_pending: stands.is_some_and(|one| one.delivery.state == DeliveryState::Pending),
+        progress: Progress { marks, ..Progress::default() },
+        lane: 0,
+        was_pending,
     }))
 }

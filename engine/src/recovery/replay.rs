@@ -1,6 +1,6 @@
 //! Replaying: what the log says of deliveries and catalog, told to those who should know already.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::ControlFlow;
 
 use posthaste_storage::catalog::{CatalogChange, CatalogStore};
@@ -156,8 +156,17 @@ impl Replay<'_> {
     /// All of a message ended; the message itself says which deliveries it had.
     fn taken_back(&mut self, message: EntryId, at: Position) -> Result<(), RecoveryError> {
         let Some((_, owned)) = self.reader.message(message)? else { return Ok(()) };
-        let endpoints: Vec<u64> =
+        let mut endpoints: BTreeSet<u64> =
             owned.record().message().into_iter().flat_map(|m| m.endpoints.iter()).collect();
+        // Those that followed in a chain, and those to whom somebody had it sent.
+        self.reader.attempts_of(message, |_, record| {
+            match record {
+                Record::Attempt(attempt) => endpoints.insert(attempt.endpoint),
+                Record::Parked(parked) => endpoints.insert(parked.endpoint),
+                _ => false,
+            };
+            ControlFlow::Continue(())
+        })?;
         for endpoint in endpoints {
             self.update(message, endpoint, at, Standing::Settled);
         }

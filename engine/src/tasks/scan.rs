@@ -78,7 +78,12 @@ fn is_wanted(
     message: &Message<'_>,
 ) -> Result<bool, ReadError> {
     let channels: Vec<&str> = message.channels.iter().collect();
+    let extras = message.extras.unpack();
     let would_get_it = || {
+        // Its own URL is for another endpoint's settings; and in a chain somebody before kept it.
+        if extras.url.is_some() || extras.chains.iter().any(|endpoint| endpoint == task.endpoint.as_u64()) {
+            return false;
+        }
         let payload = Payload::new(message.payload, message.content_type.is_none_or(is_json));
         // What a filter cannot say here was counted when the message was published.
         let counts = FilterCounts::default();

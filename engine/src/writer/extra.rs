@@ -11,10 +11,10 @@ use tokio::sync::oneshot;
 
 use super::{Block, Writer};
 use crate::catalog::CommitError;
-use crate::core::delivery::{DeliveryKey, Progress};
+use crate::core::delivery::{DeliveryKey, Marks, Progress};
 use crate::core::ids::ApplicationId;
 use crate::core::shard::{Home, Incoming};
-use crate::keeper::{Hold, LedgerUpdate};
+use crate::keeper::{DUE_MS_ORDERED, Hold, LedgerUpdate};
 use crate::shard::ShardBatches;
 
 /// See the head of this file.
@@ -28,6 +28,8 @@ pub(crate) struct ExtraDelivery {
     pub message_at: Position,
     /// No attempts, and what is special about it.
     pub progress: Progress,
+    /// See [`Incoming::lane`].
+    pub lane: u64,
     /// Whether it was pending already, and is only to be attempted now.
     pub was_pending: bool,
 }
@@ -77,7 +79,7 @@ impl Writer {
             application: delivery.application.as_u64(),
             endpoint: delivery.key.endpoint.as_u64(),
             attempts: delivery.progress.to_u16(),
-            due_ms: self.clock.now().as_ms(),
+            due_ms: delivery.ledger_due_ms(self.clock.now().as_ms()),
             message_at: delivery.message_at,
         };
         match self.log.append(&Record::Parked(record)) {
@@ -96,13 +98,15 @@ impl Writer {
             self.metrics.pending.inc();
         }
         let due = self.clock.now();
+        // The keeper says so too, and later: until then nothing may go.
+        self.keeper_progress.needs(delivery.message_at.segment);
         let incoming = Incoming {
             key: delivery.key,
             application: delivery.application,
             message_at: delivery.message_at,
             progress: delivery.progress,
             due,
-            lane: 0,
+            lane: delivery.lane,
             home: Home::Ledger,
             replaces: delivery.was_pending,
             body: None,
@@ -116,11 +120,18 @@ impl Writer {
                 application: delivery.application.as_u64(),
                 message_at: delivery.message_at,
                 attempts: delivery.progress.to_u16(),
-                due_ms: due.as_ms(),
+                due_ms: delivery.ledger_due_ms(due.as_ms()),
                 forgotten: false,
             },
         };
         LedgerUpdate { update, hold: Hold::OutOfTurn }
+    }
+}
+
+impl ExtraDelivery {
+    /// When the ledger is to hand it out, if it is due now.
+    fn ledger_due_ms(&self, now_ms: u64) -> u64 {
+        if self.progress.marks.has(Marks::ORDERED) { DUE_MS_ORDERED } else { now_ms }
     }
 }
 

@@ -216,10 +216,7 @@ impl Writer {
                 self.log.append(&Record::Attempt(withdrawn_record(id, settled, now_ms, why)))
             }
         };
-        let next = match &event {
-            Event::Ended(ended) => self.next_of_chain(ended),
-            Event::Parked(_) | Event::Settled(_) => None,
-        };
+        let next = self.next_of_chain(&event);
         match staged {
             Ok(at) => {
                 block.events.push(StagedEvent { shard, at, event });

@@ -65,3 +65,33 @@ async fn a_chain_goes_on_after_a_kill() {
     wait_until("the third has it", || third.count() == 1).await;
     assert_eq!(world.receiver.count(), 1, "what was recorded is not repeated");
 }
+
+#[tokio::test]
+async fn what_waits_for_an_endpoint_that_is_disabled_goes_to_the_next_one() {
+    let answers = [Answer::Status(500), Answer::Status(204), Answer::Status(204)];
+    let (world, [second, _]) = chain(answers).await;
+    let api = world.api();
+    let path = format!("/api/v1/app/{APPLICATION}/endpoint/{}", world.endpoint);
+    api.patch(&path, &json!({ "retryPolicy": "50s, 50s" })).await;
+    let follower = world.follow().await;
+    world.publish(3).await;
+    follower.saw(3, "pending").await;
+    api.patch(&path, &json!({ "disabled": true })).await;
+    wait_until("the second has them", || second.messages() == 3).await;
+}
+
+#[tokio::test]
+async fn a_message_taken_back_while_it_is_under_way_goes_no_further() {
+    let slow = Answer::After(std::time::Duration::from_millis(300), 204);
+    let (world, [second, third]) = chain([slow, Answer::Status(204), Answer::Status(204)]).await;
+    let follower = world.follow().await;
+    let message = world.publish_one().await;
+    wait_until("the first has it", || world.receiver.count() == 1).await;
+    world.api().delete(&format!("/api/v1/app/{APPLICATION}/msg/msg_{message}")).await;
+    follower.saw(1, "delivered").await;
+    // A message behind it has gone through the whole chain meanwhile.
+    let behind = world.publish_one().await;
+    wait_until("the one behind went through", || third.count() == 1).await;
+    assert_eq!(third.received()[0].id(), format!("msg_{behind}"));
+    assert_eq!(second.count(), 1);
+}

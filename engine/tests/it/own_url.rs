@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Receiver, World, wait_until};
+use crate::harness::{APPLICATION, Answer, EVENT_TYPE, Receiver, World, wait_for_async, wait_until};
 
 async fn publish(world: &World, own: serde_json::Value) -> String {
     let body = json!({ "eventType": EVENT_TYPE, "payload": { "n": 1 }, "override": own });
@@ -53,6 +53,26 @@ async fn a_url_that_keeps_failing_is_locked_out_and_the_endpoint_is_not() {
     world.publish(5).await;
     follower.saw(5, "delivered").await;
     assert_eq!(world.endpoint_shown().await["health"]["state"], "healthy");
+}
+
+#[tokio::test]
+async fn a_replay_for_another_endpoint_does_not_show_its_authorization_to_the_url() {
+    let world = World::start().await;
+    let own = Receiver::answering(Answer::Status(204)).await;
+    let other = Receiver::answering(Answer::Status(204)).await;
+    publish(&world, json!({ "url": own.url() })).await;
+    wait_until("the request", || own.count() == 1).await;
+    let fields = json!({ "authorization": { "type": "bearer", "token": "of the other" } });
+    let endpoint = world.add_endpoint(fields, &other).await;
+    let api = world.api();
+    let replay = format!("/api/v1/app/{APPLICATION}/endpoint/{endpoint}/replay-missing");
+    let task = api.post(&replay, &json!({ "since": "2020-01-01T00:00:00Z" })).await;
+    let path = format!("/api/v1/background-task/{}", task["id"].as_str().expect("an id"));
+    let ended = wait_for_async("the end", async || {
+        Some(api.get(&path).await).filter(|task| task["status"] != "running")
+    });
+    assert_eq!(ended.await["data"]["made"], 0);
+    assert_eq!((own.count(), other.count()), (1, 0));
 }
 
 #[tokio::test]

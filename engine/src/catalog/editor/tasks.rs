@@ -4,13 +4,24 @@ use std::sync::Arc;
 
 use super::super::check::CatalogError;
 use super::super::record::{Key, Record};
-use super::super::task::TASKS_KEPT_MAX;
+use super::super::task::{TASKS_KEPT_MAX, TASKS_RUNNING_MAX};
 use super::super::{NewTask, Task, TaskState};
 use super::{Editor, random};
 use crate::clock::unix_ms;
-use crate::core::ids::TaskId;
+use crate::core::ids::{EndpointId, TaskId};
 
 const WHAT: &str = "background task";
+
+/// Tasks at a time: each looks through the log, and many would be felt by everybody.
+fn check_running(tasks: &[Arc<Task>], endpoint: EndpointId) -> Result<(), CatalogError> {
+    let running = || tasks.iter().filter(|task| task.state == TaskState::Running);
+    let (own, all) = (running().filter(|task| task.endpoint == endpoint).count(), running().count());
+    let (own_max, all_max) = TASKS_RUNNING_MAX;
+    match own < own_max && all < all_max {
+        true => Ok(()),
+        false => Err(CatalogError::TooManyTasks { own, own_max, all, all_max }),
+    }
+}
 
 impl Editor {
     /// A new task, running. The oldest that ended goes if there are too many.
@@ -29,6 +40,7 @@ impl Editor {
         let task = Arc::new(new.into_task(id, now_ms));
         let mut changes = vec![Record::Task(Arc::clone(&task)).change()];
         let kept = self.catalog.books.read().tasks_all();
+        check_running(&kept, new.endpoint)?;
         let surplus = (kept.len() + 1).saturating_sub(TASKS_KEPT_MAX);
         let ended = kept.iter().filter(|task| task.state != TaskState::Running);
         changes.extend(ended.take(surplus).map(|task| Key::Task(task.id).removal()));

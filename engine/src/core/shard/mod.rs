@@ -223,15 +223,37 @@ impl<B: Body, R> Shard<B, R> {
     /// attempt is under way, so that there is nothing to do.
     fn stand_aside(&mut self, incoming: &Incoming<B>, endpoint: u32) -> bool {
         for token in self.slots.of_message(incoming.key.message) {
-            let delivery = &mut self.slots[token];
-            match delivery.phase {
-                _ if delivery.endpoint != endpoint => {}
-                Phase::InFlight => return true,
-                Phase::Queued | Phase::Waiting | Phase::Held => self.abandon(token),
-                Phase::Dead | Phase::Free => {}
+            let delivery = &self.slots[token];
+            let phase = delivery.phase;
+            if delivery.endpoint != endpoint || matches!(phase, Phase::Dead | Phase::Free) {
+                continue;
             }
+            self.leave_log(token, incoming);
+            if phase == Phase::InFlight {
+                return true;
+            }
+            self.abandon(token);
         }
         false
+    }
+
+    /// From now on the ledger remembers it, and no longer the log alone: whoever counts those must hear of it.
+    fn leave_log(&mut self, token: u32, incoming: &Incoming<B>) {
+        let delivery = &mut self.slots[token];
+        let home = delivery.home();
+        if home == Home::Ledger {
+            return;
+        }
+        delivery.set_home(Home::Ledger);
+        self.actions.push_back(Action::Park(Parked {
+            key: incoming.key,
+            application: incoming.application,
+            message_at: incoming.message_at,
+            progress: incoming.progress,
+            due: incoming.due,
+            home,
+            forgotten: false,
+        }));
     }
 
     /// Whether a further delivery to this endpoint must wait in the ledger.

@@ -155,3 +155,21 @@ fn a_clock_that_goes_back_makes_nothing_early_and_nothing_lost() {
     world.run_until(due - Duration::from_millis(1)).expect_requests("shop", 1);
     world.run_to_the_end().expect_outcomes("shop", Outcome::Success { status: 204 }, 1);
 }
+
+#[test]
+fn a_delivery_that_waits_is_attempted_at_once_when_somebody_wants_it_so_and_once_only() {
+    let mut world = World::new().endpoint("shop", status(204));
+    let due = world.now + secs(60);
+    let waiting = world.publish_due(&["shop"], due);
+    world.send_again(waiting, "shop").run_for(secs(1)).expect_requests("shop", 1);
+    world.run_for(hours(1)).expect_requests("shop", 1).expect_standing("shop", Delivered, 1);
+}
+
+#[test]
+fn a_delivery_under_way_is_not_attempted_twice_when_somebody_wants_it_sent() {
+    let mut world = World::new().endpoint("shop", status(204).after(ms(500)));
+    let message = world.publish(&["shop"]);
+    world.run_for(ms(100)).expect_requests("shop", 1);
+    world.send_again(message, "shop").run_for(hours(1)).expect_requests("shop", 1);
+    world.expect_standing("shop", Delivered, 1);
+}

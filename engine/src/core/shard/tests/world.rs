@@ -311,6 +311,25 @@ impl World {
         message
     }
 
+    /// Somebody wants this delivery, which is pending, attempted now.
+    pub(super) fn send_again(&mut self, message: MessageId, name: &str) -> &mut Self {
+        let key = DeliveryKey { message, endpoint: self.id(name) };
+        let now = self.now;
+        let account = self.books.of(key);
+        account.due = now.min(account.due);
+        let home = account.home;
+        let again = Incoming { replaces: true, ..resumed(key, account, now) };
+        self.tell(Input::Deliver(again));
+        if home != Home::Ledger {
+            let left = self
+                .parked
+                .iter()
+                .any(|parked| parked.key == key && parked.home == home && !parked.forgotten);
+            assert!(left, "the log is told that it is not the only one to remember {key:?}");
+        }
+        self
+    }
+
     pub(super) fn publish_to(&mut self, name: &str, count: usize) -> &mut Self {
         for _ in 0..count {
             self.publish(&[name]);
