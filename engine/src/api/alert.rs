@@ -28,19 +28,22 @@ pub(super) struct AlertOut {
     acknowledged: Option<AcknowledgedOut>,
 }
 
+/// By whom and with which note is for those who run the server.
 #[derive(Debug, Serialize)]
 struct AcknowledgedOut {
-    by: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
     at: String,
-    note: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
 
 impl AlertOut {
     fn new(catalog: &Catalog, alert: &Alert) -> Self {
         let acknowledged = alert.acknowledged.as_ref().map(|acknowledged| AcknowledgedOut {
-            by: acknowledged.by.clone(),
+            by: Some(acknowledged.by.clone()),
             at: rfc3339(acknowledged.at_ms),
-            note: acknowledged.note.clone(),
+            note: Some(acknowledged.note.clone()),
         });
         Self {
             shown: AlertShown::new(catalog, alert),
@@ -48,6 +51,16 @@ impl AlertOut {
             ended_at: alert.ended_ms.map(rfc3339),
             acknowledged,
         }
+    }
+}
+
+impl AlertOut {
+    /// As an application's own people may see it.
+    fn for_application(mut self) -> Self {
+        if let Some(acknowledged) = &mut self.acknowledged {
+            (acknowledged.by, acknowledged.note) = (None, None);
+        }
+        self
     }
 }
 
@@ -133,7 +146,11 @@ fn page(
     let wanted = Wanted::read(query, application, catalog)?;
     let window = Window { start: paging.start::<AlertId>()?, descending: true, limit: paging.limit };
     let page = catalog.alerts_page(&window, |alert| wanted.is(alert));
-    let data = page.items.iter().map(|alert| AlertOut::new(catalog, alert)).collect();
+    let shown = |alert: &Alert| match application {
+        None => AlertOut::new(catalog, alert),
+        Some(_) => AlertOut::new(catalog, alert).for_application(),
+    };
+    let data = page.items.iter().map(|alert| shown(alert)).collect();
     Ok(Json(paging.list(data, page.done, |alert: &AlertOut| alert.id.to_string())))
 }
 

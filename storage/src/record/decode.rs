@@ -156,7 +156,7 @@ fn decode_attempt<'a>(cursor: &mut Cursor<'a>, version: u8) -> Result<Attempt<'a
     attempt.erased = flags & ATTEMPT_ERASED != 0;
     if attempt.erased {
         // What lies there is no response.
-        (attempt.response_headers, attempt.response_body) = (&[], &[]);
+        (attempt.response_headers, attempt.response_body, attempt.detail) = (&[], &[], "");
     }
     Ok(attempt)
 }

@@ -51,7 +51,8 @@ fn attempt_erasure(body: &[u8]) -> Option<Erasure> {
     cursor.take(if flags & HAS_NEXT == 0 { 0 } else { 8 }, "next attempt").ok()?;
     cursor.take(4 + 8, "revision and position").ok()?;
     let mut zeros = Vec::new();
-    for field in ["response headers", "response body"] {
+    // The detail may quote the response, such as where it redirects to.
+    for field in ["response headers", "response body", "detail"] {
         let bytes = cursor.bytes(field).ok()?.len();
         let end = body.len() - cursor.rest().len();
         zeros.push(end - bytes..end);

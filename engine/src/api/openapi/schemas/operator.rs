@@ -19,7 +19,7 @@ pub(super) fn schemas() -> Vec<Schema> {
 }
 
 fn alert_out() -> Value {
-    let acknowledged = object(&["by", "at", "note"], json!({ "by": text(), "at": time(), "note": text() }));
+    let acknowledged = object(&["at"], json!({ "by": text(), "at": time(), "note": text() }));
     object(
         &["id", "type", "summary", "raisedAt", "applicationId", "endpointId", "detail"],
         json!({
@@ -31,7 +31,7 @@ fn alert_out() -> Value {
             "endpointId": id("ep_"), "endpointUid": or_null(text()),
             "url": described(or_null(text()), "The endpoint's URL without its query; null once it is gone"),
             "detail": described(json!({ "type": "object" }), "What there is to know, by type"),
-            "acknowledged": described(or_null(acknowledged), "Who has seen it"),
+            "acknowledged": described(or_null(acknowledged), "Who has seen it; by whom and with which note is told where all alerts are listed"),
         }),
     )
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use posthaste_storage::Position;
 
 use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
-use crate::core::ids::ApplicationId;
+use crate::core::ids::{ApplicationId, EndpointId};
 use crate::core::outcome::Outcome;
 use crate::core::shard::{AttemptEnded, Home, Incoming, Parked, Settled, Start};
 use crate::core::tick::Tick;
@@ -42,6 +42,8 @@ pub(super) struct Account {
     pub(super) due: Tick,
     /// Its lane; 0: none.
     pub(super) lane: u64,
+    /// Its attempt was under way when the endpoint moved: those behind it do not wait for that.
+    pub(super) left_behind: bool,
 }
 
 /// See the head of this file.
@@ -62,6 +64,7 @@ impl Books {
             home: incoming.home,
             due: incoming.due,
             lane: incoming.lane,
+            left_behind: false,
         };
         assert!(
             self.accounts.insert(incoming.key, account).is_none(),
@@ -90,11 +93,19 @@ impl Books {
         }
     }
 
+    /// The endpoint has other doors from now on, or another shard.
+    pub(super) fn moved(&mut self, endpoint: EndpointId) {
+        let own = self.accounts.iter_mut().filter(|(key, _)| key.endpoint == endpoint);
+        own.for_each(|(_, account)| account.left_behind |= account.place == Place::InFlight);
+    }
+
     /// Nothing older of the lane may be on its way.
     fn check_order(&self, started: DeliveryKey, lane: u64) {
         for (key, account) in &self.accounts {
-            let passes =
-                key.endpoint == started.endpoint && key.message < started.message && account.lane == lane;
+            let passes = !account.left_behind
+                && key.endpoint == started.endpoint
+                && key.message < started.message
+                && account.lane == lane;
             assert!(!passes || matches!(account.place, Place::Ended(_)), "{started:?} passes {key:?}");
         }
     }

@@ -236,6 +236,8 @@ impl World {
     /// The endpoint's URL changes, and leads to this host.
     pub(super) fn change_url(&mut self, name: &str, host: &str) -> &mut Self {
         let (host, host_health) = self.host(host);
+        let id = self.id(name);
+        self.books.moved(id);
         self.change(name, |settings| {
             settings.host = host;
             settings.host_health = host_health;
@@ -258,6 +260,7 @@ impl World {
         let was = std::mem::replace(&mut listed.presence, presence);
         let id = listed.settings.id;
         if was == Presence::Here {
+            self.books.moved(id);
             self.tell(Input::EndpointGone(id, gone));
         }
         self
