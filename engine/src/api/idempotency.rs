@@ -143,9 +143,18 @@ impl Books {
     }
 
     fn shrink(&mut self, keys_max: usize, bytes_max: usize) {
-        while self.order.len() > keys_max || self.answers_bytes > bytes_max {
-            self.drop_oldest();
-        }
+        while (self.order.len() > keys_max || self.answers_bytes > bytes_max) && self.drop_oldest_answer() {}
+    }
+
+    /// What is under way stays: forgotten, it could be begun a second time. Returns whether there was an answer.
+    fn drop_oldest_answer(&mut self) -> bool {
+        let is_under_way = |key: &Digest, turn: u64| {
+            self.kept.get(key).is_some_and(|kept| kept.turn == turn && matches!(kept.stage, Stage::UnderWay))
+        };
+        let oldest = self.order.iter().position(|(key, turn, _)| !is_under_way(key, *turn));
+        let Some((key, turn, _)) = oldest.and_then(|at| self.order.remove(at)) else { return false };
+        self.remove(key, turn);
+        true
     }
 
     fn drop_oldest(&mut self) {
@@ -303,6 +312,18 @@ mod tests {
         answers.finish([1; 32], turn, answer(10));
         assert_eq!(carried_out(&answers, 1, START + KEPT_FOR), None);
         assert!(carried_out(&answers, 1, START + KEPT_FOR + Duration::from_millis(1)).is_some());
+    }
+
+    #[test]
+    fn many_other_keys_do_not_make_one_forgotten_that_is_under_way() {
+        let answers = Answers::new(10, 1_000);
+        carried_out(&answers, 1, START).expect("new");
+        for key in 2..50 {
+            let turn = carried_out(&answers, key, START).expect("new");
+            answers.finish([key; 32], turn, answer(1));
+        }
+        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::UnderWay);
+        assert!(answers.books.lock().kept.len() <= 10);
     }
 
     #[test]
