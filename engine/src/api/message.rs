@@ -231,10 +231,7 @@ pub(super) async fn cancel(
     TheApplication(application): TheApplication,
     named: Named,
 ) -> Result<StatusCode, ApiError> {
-    let id = message_id(&api, &application, named.text("msg_id")).await?;
-    if api.history.message(application.id, id).await?.is_none() {
-        return Err(ApiError::not_found("message"));
-    }
+    let id = present_message(&api, &application, &named).await?;
     // First: nothing is done that is not recorded.
     api.editor.record_deed("message.cancel", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.cancel(application.id, id).await?;
@@ -247,10 +244,7 @@ pub(super) async fn erase(
     TheApplication(application): TheApplication,
     named: Named,
 ) -> Result<StatusCode, ApiError> {
-    let id = message_id(&api, &application, named.text("msg_id")).await?;
-    if api.history.message(application.id, id).await?.is_none() {
-        return Err(ApiError::not_found("message"));
-    }
+    let id = present_message(&api, &application, &named).await?;
     api.editor.record_deed("message.erase", id.to_string(), Some(application.id.to_string())).await?;
     api.messages.erase(application.id, id, None).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -263,12 +257,9 @@ pub(super) async fn resend(
     TheEndpoint(endpoint): TheEndpoint,
     named: Named,
 ) -> Result<(StatusCode, Json<EmptyOut>), ApiError> {
-    let message = message_id(&api, &application, named.text("msg_id")).await?;
+    let message = present_message(&api, &application, &named).await?;
     if endpoint.is_disabled() {
         return Err(ApiError::conflict("The endpoint is disabled; enable it first"));
-    }
-    if api.history.message(application.id, message).await?.is_none() {
-        return Err(ApiError::not_found("message"));
     }
     api.editor.record_deed("message.resend", message.to_string(), Some(application.id.to_string())).await?;
     let again = Again { application: application.id, message, endpoint: endpoint.id };
@@ -281,6 +272,13 @@ pub(super) async fn resend(
 /// `{}`
 #[derive(Debug, Serialize)]
 pub(super) struct EmptyOut {}
+
+/// The message that the path names, once it is known to be there.
+async fn present_message(api: &Api, application: &Application, named: &Named) -> Result<MessageId, ApiError> {
+    let id = message_id(api, application, named.text("msg_id")).await?;
+    let found = api.history.message(application.id, id).await?;
+    found.map(|_| id).ok_or_else(|| ApiError::not_found("message"))
+}
 
 /// The message that a path names by its id or event id.
 pub(super) async fn message_id(

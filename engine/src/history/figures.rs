@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 
 use posthaste_storage::disk::RealDisk;
 use posthaste_storage::log::{Log, LogOptions};
-use posthaste_storage::record::{Attempt, Channels, Course, Message, PackedExtras, Record};
+use posthaste_storage::record::{Attempt, Course, Record};
 use posthaste_storage::{EntryId, Position};
 
+use super::tests::message;
 use super::{FreshFrom, LogHistory};
 use crate::api::{
     AttemptQuery, DeliveryPage, DeliveryQuery, History as _, HistoryError, MessageQuery, MessageStatus,
@@ -25,6 +26,7 @@ use crate::catalog::Start;
 use crate::core::delivery::DeliveryState::{Delivered, Exhausted, Pending};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 
+const PAYLOAD: &[u8] = &[b'x'; 120];
 const APPLICATIONS: u64 = 1_000;
 const ENDPOINTS: u64 = 20_000;
 const SEGMENT_BYTES: u32 = 256 << 20;
@@ -43,7 +45,8 @@ fn fill(log: &mut Log, deliveries: u64) {
         let now_ms = 1_732_300_000_000 + number / 10;
         let id = log.next_id(now_ms);
         let event_type = if number % 10_000 == 0 { "invoice.disputed" } else { "invoice.paid" };
-        let message_at = append(log, &Record::Message(message(id, application, event_type, &[endpoint])));
+        let message_at =
+            append(log, &Record::Message(message(id, application, event_type, &[endpoint], PAYLOAD)));
         let failures = match number % 10_000 {
             1_234 | 1_235 => 3,
             other => u64::from(other % 50 == 0),
@@ -95,23 +98,6 @@ fn fill(log: &mut Log, deliveries: u64) {
 
 fn append(log: &mut Log, record: &Record<'_>) -> Position {
     log.append(record).unwrap()
-}
-
-fn message<'a>(id: EntryId, application: u64, event_type: &'a str, endpoints: &'a [u64]) -> Message<'a> {
-    const PAYLOAD: &[u8] = &[b'x'; 120];
-    Message {
-        id,
-        application,
-        event_type,
-        event_id: None,
-        content_type: None,
-        extras: PackedExtras::NONE,
-        channels: Channels::NONE,
-        digest: [0; 16],
-        endpoints: endpoints.into(),
-        payload: PAYLOAD,
-        erased: false,
-    }
 }
 
 /// Asks a few times; says how long it took, and what came.

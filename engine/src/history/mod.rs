@@ -40,7 +40,7 @@ use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
 use crate::vitals::{EndpointVitals, Vitals};
 use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, WriterHandle};
-use standing::Standing;
+pub(crate) use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
 use walk::{LOOKUPS_MAX, READS_MAX, Walk};
 

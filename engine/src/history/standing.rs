@@ -25,22 +25,23 @@ pub(super) struct Stands {
 }
 
 /// A message, and where its deliveries stand.
-pub(super) struct Standing {
+pub(crate) struct Standing {
     /// `None` when it is gone, and only attempts of it are left.
     message: Option<(Position, OwnedRecord)>,
     pub(super) deliveries: BTreeMap<u64, Stands>,
+    taken_back: bool,
 }
 
 impl Standing {
     /// As the records before `before` say it. `message_at` is where the message may lie, if that is known.
-    pub(super) fn read(
+    pub(crate) fn read(
         reader: &LogReader,
         id: EntryId,
         message_at: Option<Position>,
         before: Position,
     ) -> Result<Self, ReadError> {
         let found = find_message(reader, id, message_at)?;
-        let mut standing = Self { message: None, deliveries: BTreeMap::new() };
+        let mut standing = Self { message: None, deliveries: BTreeMap::new(), taken_back: false };
         if let Some((at, owned)) = found {
             if let Record::Message(message) = owned.record() {
                 standing.begin(at, &message);
@@ -52,6 +53,16 @@ impl Standing {
             ControlFlow::Continue(())
         })?;
         Ok(standing)
+    }
+
+    /// How the delivery to this endpoint stands; `None` if there was never one.
+    pub(crate) fn state(&self, endpoint: EndpointId) -> Option<DeliveryState> {
+        self.deliveries.get(&endpoint.as_u64()).map(|stands| stands.delivery.state)
+    }
+
+    /// Whether the producer took the message back while something of it was pending.
+    pub(crate) fn is_taken_back(&self) -> bool {
+        self.taken_back
     }
 
     /// The message in its record, new or carried.
@@ -101,6 +112,7 @@ impl Standing {
                 }
             }
             Record::Settled(settled) => {
+                self.taken_back |= settled.endpoint == 0;
                 let state = DeliveryState::from_code(settled.state);
                 let ended = |one: &u64, stands: &Stands| {
                     *one == settled.endpoint || settled.endpoint == 0 && !stands.delivery.state.is_final()

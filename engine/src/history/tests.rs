@@ -235,7 +235,7 @@ impl World {
     }
 }
 
-fn message<'a>(
+pub(super) fn message<'a>(
     id: EntryId,
     application: u64,
     event_type: &'a str,

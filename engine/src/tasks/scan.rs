@@ -2,14 +2,15 @@
 
 use std::ops::ControlFlow;
 
-use posthaste_storage::EntryId;
 use posthaste_storage::log::{LogReader, ReadError};
 use posthaste_storage::record::{Message, Record};
+use posthaste_storage::{EntryId, Position};
 
 use crate::catalog::{Endpoint, Task, TaskKind};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::MessageId;
 use crate::filter::FilterCounts;
+use crate::history::Standing;
 use crate::payload::Payload;
 use crate::publish::is_json;
 use crate::routing::AppRoutes;
@@ -30,16 +31,6 @@ pub(super) struct Found {
     pub(super) done: bool,
 }
 
-/// Where the delivery of a message to the endpoint stands.
-#[derive(Debug, PartialEq, Eq)]
-enum Standing {
-    /// The message was never meant for it.
-    Missing,
-    /// The producer took the message back.
-    TakenBack,
-    In(DeliveryState),
-}
-
 pub(super) fn scan(reader: &LogReader, task: &Task, endpoint: &Endpoint) -> Result<Found, ReadError> {
     let cursor = EntryId::from_u64(task.cursor);
     let mut found = Found { wanted: Vec::new(), looked_at: 0, cursor, done: true };
@@ -48,7 +39,7 @@ pub(super) fn scan(reader: &LogReader, task: &Task, endpoint: &Endpoint) -> Resu
     let mut routes = AppRoutes::default();
     routes.insert(endpoint.id, endpoint.interest());
     let from = reader.seek(EntryId::new(task.since_ms, 0).max(cursor.next()))?;
-    reader.replay_application(task.application.as_u64(), from, reader.end(), |_, record| {
+    reader.replay_application(task.application.as_u64(), from, reader.end(), |at, record| {
         let Record::Message(message) = record else { return ControlFlow::Continue(()) };
         if message.id.ms() >= task.until_ms {
             return ControlFlow::Break(());
@@ -57,7 +48,7 @@ pub(super) fn scan(reader: &LogReader, task: &Task, endpoint: &Endpoint) -> Resu
             found.done = false;
             return ControlFlow::Break(());
         }
-        match is_wanted(reader, task, &routes, &message) {
+        match is_wanted(reader, task, &routes, at, &message) {
             Ok(wanted) => found.wanted.extend(wanted.then_some(MessageId(message.id))),
             Err(error) => {
                 failure = Some(error);
@@ -75,6 +66,7 @@ fn is_wanted(
     reader: &LogReader,
     task: &Task,
     routes: &AppRoutes,
+    at: Position,
     message: &Message<'_>,
 ) -> Result<bool, ReadError> {
     let channels: Vec<&str> = message.channels.iter().collect();
@@ -89,35 +81,13 @@ fn is_wanted(
         let counts = FilterCounts::default();
         !routes.route(message.event_type, &channels, &payload, &counts).endpoints.is_empty()
     };
-    Ok(match (task.kind, standing(reader, task, message)?) {
-        (_, Standing::TakenBack | Standing::In(DeliveryState::Pending)) => false,
-        (TaskKind::Recover, Standing::In(state)) => state != DeliveryState::Delivered,
-        (TaskKind::Recover, Standing::Missing) => false,
-        (TaskKind::ReplayMissing, Standing::In(_)) => false,
-        (TaskKind::Replay, Standing::In(_)) => true,
-        (TaskKind::ReplayMissing | TaskKind::Replay, Standing::Missing) => would_get_it(),
+    let standing = Standing::read(reader, message.id, Some(at), reader.end())?;
+    Ok(match (task.kind, standing.state(task.endpoint)) {
+        _ if standing.is_taken_back() => false,
+        (_, Some(DeliveryState::Pending)) => false,
+        (TaskKind::Recover, state) => state.is_some_and(|state| state != DeliveryState::Delivered),
+        (TaskKind::ReplayMissing, Some(_)) => false,
+        (TaskKind::Replay, Some(_)) => true,
+        (TaskKind::ReplayMissing | TaskKind::Replay, None) => would_get_it(),
     })
-}
-
-fn standing(reader: &LogReader, task: &Task, message: &Message<'_>) -> Result<Standing, ReadError> {
-    let endpoint = task.endpoint.as_u64();
-    let meant = message.endpoints.iter().any(|other| other == endpoint);
-    let mut standing = if meant { Standing::In(DeliveryState::Pending) } else { Standing::Missing };
-    reader.attempts_of(message.id, |_, record| {
-        match record {
-            Record::Attempt(attempt) if attempt.endpoint == endpoint => {
-                standing = DeliveryState::from_code(attempt.state).map_or(Standing::TakenBack, Standing::In);
-            }
-            Record::Parked(parked) if parked.endpoint == endpoint => {
-                standing = Standing::In(DeliveryState::Pending);
-            }
-            Record::Settled(settled) if settled.endpoint == 0 => {
-                standing = Standing::TakenBack;
-                return ControlFlow::Break(());
-            }
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(standing)
 }

@@ -13,7 +13,8 @@
 //! Invariants
 //! - Of a lane, only the delivery of the oldest message is attempted.
 //! - A delivery in a lane is held by the shard until it ends, however late it is due: the ledger would give it back
-//!   without regard to the others. (Only a shard that is full parks those that arrive, and then order is lost.)
+//!   without regard to the others. (A shard that is full parks those that arrive, and then order may be lost.)
+//! - An endpoint that moves takes its lanes along, but for an attempt that is under way: the others do not wait for it.
 //! - A lane without deliveries does not exist.
 
 use std::collections::{BTreeMap, HashMap};
