@@ -11,9 +11,7 @@ use posthaste_protocol::frame::{Decoder, Limits, ProtocolError, Request};
 use posthaste_protocol::reply::{Encoder, ErrorCode};
 use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
 use subtle::ConstantTimeEq;
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::Ingest;
@@ -32,18 +30,17 @@ const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wrong passwords before the connection is closed.
 const AUTH_FAILURES_MAX: u8 = 5;
 
-/// Serves a connection until it ends.
-pub(super) async fn serve(
+/// Serves a connection, whatever its bytes travel over, until it ends.
+pub(crate) async fn serve<I, O>(
     ingest: &Arc<Ingest>,
-    socket: TcpStream,
+    (input, output): (I, O),
     peer: SocketAddr,
     stop: watch::Receiver<bool>,
-) {
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
-    }
+) where
+    I: AsyncRead + Unpin,
+    O: AsyncWrite + Unpin + Send + 'static,
+{
     let id = ingest.connection_ids.fetch_add(1, Ordering::Relaxed) + 1;
-    let (input, output) = socket.into_split();
     let (replies, queue) = mpsc::channel(REPLIES_MAX);
     let gone = Arc::new(Notify::new());
     let waiting = Arc::new(AtomicBool::new(false));
@@ -67,9 +64,9 @@ pub(super) async fn serve(
     let _ = writing.await;
 }
 
-struct Connection<'i> {
+struct Connection<'i, I> {
     ingest: &'i Ingest,
-    input: OwnedReadHalf,
+    input: I,
     peer: SocketAddr,
     session: Session,
     authenticated: bool,
@@ -87,7 +84,7 @@ enum Go {
     Close,
 }
 
-impl Connection<'_> {
+impl<I: AsyncRead + Unpin> Connection<'_, I> {
     async fn run(mut self, mut decoder: Decoder, mut stop: watch::Receiver<bool>) {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         loop {

@@ -100,7 +100,10 @@ fn accept(ingest: &Arc<Ingest>, mut socket: TcpStream, peer: SocketAddr, stop: w
     tokio::spawn(async move {
         ingest.connected.fetch_add(1, Ordering::Relaxed);
         ingest.metrics.connections.inc();
-        connection::serve(&ingest, socket, peer, stop).await;
+        if let Err(error) = socket.set_nodelay(true) {
+            tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
+        }
+        connection::serve(&ingest, socket.into_split(), peer, stop).await;
         ingest.metrics.connections.dec();
         ingest.connected.fetch_sub(1, Ordering::Relaxed);
     });

@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::{Bytes, BytesMut};
 use posthaste_protocol::StreamId;
 use posthaste_protocol::reply::{Encoder, Version};
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Ingest;
@@ -39,7 +38,7 @@ pub(super) struct Published {
 /// Writes answers until the reading half has ended and all are written, or the client is gone.
 pub(super) async fn write(
     ingest: Arc<Ingest>,
-    mut output: OwnedWriteHalf,
+    mut output: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Reply>,
     gone: Arc<Notify>,
     waiting: Arc<AtomicBool>,
@@ -73,7 +72,7 @@ pub(super) async fn write(
     }
 }
 
-async fn flush(output: &mut OwnedWriteHalf, out: &mut BytesMut) -> std::io::Result<()> {
+async fn flush(output: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> std::io::Result<()> {
     if out.is_empty() {
         return Ok(());
     }
