@@ -89,8 +89,8 @@ impl Engine {
             .context("the runtime of the listeners")?;
         let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
         let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
-        let egress = egress_policy(config, vec![ingest_address, api_address])?;
-        let (parts, heard) = Parts::new(config, clock, &recovered, egress)?;
+        let delivery = delivery_config(config, egress_policy(config, vec![ingest_address, api_address])?)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, delivery)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
@@ -178,9 +178,11 @@ async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
     Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
 }
 
-fn recovery_settings(config: &Config) -> RecoverySettings {
+pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
+    let folders = Folders::below(&config.data.folder);
     RecoverySettings {
-        folders: Folders::below(&config.data.folder),
+        log_folder: folders.log.clone(),
+        shelves: Box::new(folders),
         log: LogOptions {
             accept_damage: config.storage.accept_damage,
             ..LogOptions::new(config.storage.segment_bytes.bytes() as u32)
@@ -206,24 +208,23 @@ struct Traces {
 }
 
 /// What all threads share.
-struct Parts {
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    shards: Arc<Shards>,
-    directory: Arc<Directory>,
-    editor: Editor,
-    catalog: Arc<Catalog>,
-    outcomes: Arc<Outcomes>,
-    fresh_from: Arc<FreshFrom>,
-    vitals: Arc<Vitals>,
-    readiness: Arc<Readiness>,
-    writer: WriterHandle,
-    jobs: crossbeam_channel::Receiver<Job>,
-    urls: UrlJudge,
-    ear: Ear,
-    delivery: DeliveryConfig,
-    prober: Arc<Prober>,
-    stop: watch::Sender<bool>,
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) editor: Editor,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) outcomes: Arc<Outcomes>,
+    pub(crate) fresh_from: Arc<FreshFrom>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) writer: WriterHandle,
+    pub(crate) jobs: crossbeam_channel::Receiver<Job>,
+    pub(crate) urls: UrlJudge,
+    pub(crate) ear: Ear,
+    pub(crate) delivery: DeliveryConfig,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 /// The threads behind the listeners.
@@ -234,11 +235,11 @@ struct Started {
 }
 
 impl Parts {
-    fn new(
+    pub(crate) fn new(
         config: &Config,
         clock: Clock,
         recovered: &Recovered,
-        egress: EgressPolicy,
+        delivery: DeliveryConfig,
     ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
         let (writer, jobs) = writer::queue();
@@ -255,7 +256,7 @@ impl Parts {
         catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
-        let urls = url_judge(egress.clone());
+        let urls = url_judge(delivery.egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
         let kept = KeptLimits {
             alerts_max: config.alerts.kept_max as usize,
@@ -266,8 +267,6 @@ impl Parts {
         let (ear, heard) = alerts::ear(metrics.clone());
         let listener = ear.clone();
         catalog.subscribe(move |event| listener.on_event(event));
-        let (delivery, stop) = (delivery_config(config, egress)?, watch::Sender::new(false));
-        let prober = probe::spawn(probe_settings(config, delivery.clone()), stop.subscribe());
         let parts = Self {
             clock,
             metrics,
@@ -284,10 +283,14 @@ impl Parts {
             urls,
             ear,
             delivery,
-            prober: prober.context("the prober's thread")?,
-            stop,
+            stop: watch::Sender::new(false),
         };
         Ok((parts, heard))
+    }
+
+    fn prober(&self, config: &Config) -> anyhow::Result<Arc<Prober>> {
+        let settings = probe_settings(config, self.delivery.clone());
+        probe::spawn(settings, self.stop.subscribe()).context("the prober's thread")
     }
 
     fn limits(&self, config: &Config) -> PublishLimits {
@@ -299,7 +302,7 @@ impl Parts {
     }
 
     /// Whoever tells of alerts, and starts the postman if there are to be mails.
-    fn speaker(
+    pub(crate) fn speaker(
         &self,
         config: &Config,
         log: &Log,
@@ -356,6 +359,29 @@ impl Parts {
         })
     }
 
+    /// What a shard's thread works with.
+    pub(crate) fn shard(
+        &self,
+        config: &Config,
+        number: usize,
+        reader: &LogReader,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<ShardThread> {
+        Ok(ShardThread {
+            number,
+            shards: self.shards.clone(),
+            settings: shard_settings(config)?,
+            clock: self.clock,
+            writer: self.writer.clone(),
+            reader: reader.clone(),
+            metrics: self.metrics.clone(),
+            ear: self.ear.clone(),
+            propagates: None,
+            grace: config.shutdown.grace.duration(),
+            disable: disabler(runtime.clone(), self.editor.clone()),
+        })
+    }
+
     fn spawn_shards(
         &self,
         config: &Config,
@@ -363,21 +389,8 @@ impl Parts {
         runtime: &tokio::runtime::Handle,
         propagates: Option<Sampler>,
     ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        let settings = shard_settings(config)?;
         let spawn = |number| {
-            let thread = ShardThread {
-                number,
-                shards: self.shards.clone(),
-                settings: settings.clone(),
-                clock: self.clock,
-                writer: self.writer.clone(),
-                reader: reader.clone(),
-                metrics: self.metrics.clone(),
-                ear: self.ear.clone(),
-                propagates,
-                grace: config.shutdown.grace.duration(),
-                disable: disabler(runtime.clone(), self.editor.clone()),
-            };
+            let thread = ShardThread { propagates, ..self.shard(config, number, reader, runtime)? };
             // Made here once, so that what is wrong with the settings is said at the start.
             Sender::new(&self.delivery).context("delivery")?;
             let delivery = self.delivery.clone();
@@ -387,7 +400,7 @@ impl Parts {
         (0..self.shards.len()).map(spawn).collect()
     }
 
-    /// Starts keeper and writer, and hands the fresh deliveries to the shards.
+    /// Starts keeper and writer.
     fn spawn_storage(
         &self,
         config: &Config,
@@ -395,6 +408,21 @@ impl Parts {
         disk: Arc<dyn Disk>,
         tracer: Option<Tracer>,
     ) -> anyhow::Result<Started> {
+        let reader = recovered.log.reader();
+        let (keeper, writer) = self.storage(config, recovered, disk)?;
+        let writer = Writer { tracer, ..writer };
+        let keeper = threads::spawn("keeper", || keeper.run())?;
+        let writer = threads::spawn("writer", || writer.run())?;
+        Ok(Started { writer, keeper, reader })
+    }
+
+    /// Keeper and writer, with what recovery found handed to the shards.
+    pub(crate) fn storage(
+        &self,
+        config: &Config,
+        recovered: Recovered,
+        disk: Arc<dyn Disk>,
+    ) -> anyhow::Result<(Keeper, Writer)> {
         let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
         let mut state = State::default();
@@ -404,7 +432,7 @@ impl Parts {
         let progress = Arc::new(KeeperProgress::default());
         let mut keeper = Keeper {
             ledger,
-            reader: reader.clone(),
+            reader,
             batches,
             shards: self.shards.clone(),
             writer: self.writer.clone(),
@@ -429,7 +457,7 @@ impl Parts {
             outcomes: self.outcomes.clone(),
             metrics: self.metrics.clone(),
             ear: self.ear.clone(),
-            tracer,
+            tracer: None,
             clock: self.clock,
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
@@ -439,9 +467,7 @@ impl Parts {
             readiness: self.readiness.clone(),
             state,
         };
-        let keeper = threads::spawn("keeper", || keeper.run())?;
-        let writer = threads::spawn("writer", || writer.run())?;
-        Ok(Started { writer, keeper, reader })
+        Ok((keeper, writer))
     }
 
     fn spawn_listeners(
@@ -451,28 +477,10 @@ impl Parts {
         (tcp, http): (TcpListener, TcpListener),
         reader: LogReader,
     ) -> anyhow::Result<()> {
-        let limits = self.limits(config);
-        let unacknowledged =
-            u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
-        let ingest = Arc::new(Ingest {
-            catalog: self.catalog.clone(),
-            writer: self.writer.clone(),
-            shards: self.shards.clone(),
-            outcomes: self.outcomes.clone(),
-            reader: reader.clone(),
-            metrics: self.metrics.clone(),
-            limits: limits.clone(),
-            password: config.ingest.password.clone(),
-            connections_max: config.ingest.connections_max,
-            idle_timeout: config.ingest.idle_timeout.duration(),
-            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
-            unacknowledged_max: unacknowledged,
-            connected: AtomicU32::new(0),
-            connection_ids: AtomicI64::new(0),
-        });
+        let ingest = self.ingest(config, reader.clone());
         runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
         let public_url = public_url(config, http.local_addr()?);
-        let router = self.router(config, runtime.handle(), (limits, reader), public_url)?;
+        let router = self.router(config, runtime.handle(), reader, public_url)?;
         let mut stop = self.stop.subscribe();
         runtime.spawn(async move {
             let stopped = async move {
@@ -489,12 +497,34 @@ impl Parts {
         Ok(())
     }
 
+    /// What the listener for publishers and its connections work with.
+    pub(crate) fn ingest(&self, config: &Config, reader: LogReader) -> Arc<Ingest> {
+        let unacknowledged =
+            u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
+        Arc::new(Ingest {
+            catalog: self.catalog.clone(),
+            writer: self.writer.clone(),
+            shards: self.shards.clone(),
+            outcomes: self.outcomes.clone(),
+            reader,
+            metrics: self.metrics.clone(),
+            limits: self.limits(config),
+            password: config.ingest.password.clone(),
+            connections_max: config.ingest.connections_max,
+            idle_timeout: config.ingest.idle_timeout.duration(),
+            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
+            unacknowledged_max: unacknowledged,
+            connected: AtomicU32::new(0),
+            connection_ids: AtomicI64::new(0),
+        })
+    }
+
     /// The management API, and the metrics beside it.
     fn router(
         &self,
         config: &Config,
         runtime: &tokio::runtime::Handle,
-        (limits, reader): (PublishLimits, LogReader),
+        reader: LogReader,
         public_url: String,
     ) -> anyhow::Result<axum::Router> {
         let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
@@ -513,8 +543,8 @@ impl Parts {
             tasks: Arc::new(tasks),
             history: Arc::new(history),
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
-            probes: self.prober.clone(),
-            limits,
+            probes: self.prober(config)?,
+            limits: self.limits(config),
             access: access(config)?,
             answers: answers(config),
             public_url,
@@ -647,6 +677,12 @@ fn connections_max(config: &Config) -> usize {
         );
     }
     wanted.min(allowed.max(1))
+}
+
+/// How attempts are made, where nothing listens.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn delivery_of(config: &Config) -> anyhow::Result<DeliveryConfig> {
+    delivery_config(config, egress_policy(config, Vec::new())?)
 }
 
 fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<DeliveryConfig> {

@@ -36,7 +36,10 @@ pub mod publish;
 mod readiness;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it
+mod seam;
 mod shard;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod tasks;
 mod threads;
 mod traces;

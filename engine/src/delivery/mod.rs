@@ -34,6 +34,8 @@ mod http1;
 mod http2;
 mod identity;
 mod lease;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) mod network;
 mod pool;
 mod proxy;
 mod request;

@@ -63,6 +63,18 @@ impl Sender {
         })
     }
 
+    /// A sender whose names and connections are a simulation's.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn on_network(
+        config: &DeliveryConfig,
+        resolver: Rc<dyn Resolve>,
+        network: Rc<dyn super::network::Network>,
+    ) -> Result<Self, rustls::Error> {
+        let mut sender = Self::with_resolver(config, resolver)?;
+        sender.connector.network = Some(network);
+        Ok(sender)
+    }
+
     /// Makes one attempt. Ends within the total deadline, whatever the receiver does; dropped before, it
     /// closes its connection. `unix_secs` becomes the timestamp of the signature.
     ///
@@ -93,8 +105,8 @@ impl Sender {
 
     /// Closes connections that are idle for too long, too old or closed by the receiver. To be called about
     /// once a second.
-    pub fn close_idle(&self, now: std::time::Instant) {
-        self.pool.sweep(now.into());
+    pub fn close_idle(&self, now: Instant) {
+        self.pool.sweep(now);
     }
 
     /// How many connections are open, idle or in use.

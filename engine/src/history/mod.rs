@@ -38,6 +38,7 @@ use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
+use crate::seam;
 use crate::vitals::{EndpointVitals, Vitals};
 use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, WriterHandle};
 pub(crate) use standing::Standing;
@@ -171,7 +172,7 @@ impl LogHistory {
         let (reader, asking) = (self.reader.clone(), self.asking.clone());
         Box::pin(async move {
             let Ok(_turn) = asking.acquire_owned().await else { return Err(HistoryError::ShuttingDown) };
-            match tokio::task::spawn_blocking(move || question(&reader)).await {
+            match seam::blocking(move || question(&reader)).await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => Err(HistoryError::Failed { reason: error.to_string() }),
                 Err(_) => Err(HistoryError::ShuttingDown),

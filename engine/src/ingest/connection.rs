@@ -92,8 +92,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
                 return;
             }
             let read = tokio::select! {
-                read = self.read(&mut buffer) => read,
+                biased;
                 _ = stop.wait_for(|stop| *stop) => return,
+                read = self.read(&mut buffer) => read,
             };
             if read == Go::Close {
                 return;

@@ -19,6 +19,9 @@ mod connection;
 mod read;
 mod replies;
 
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use connection::serve;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};

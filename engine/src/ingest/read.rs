@@ -20,6 +20,7 @@ use super::Ingest;
 use crate::core::ids::ApplicationId;
 use crate::outcomes::{Following, StreamedOutcome};
 use crate::publish::PublishError;
+use crate::seam;
 
 /// Entries in an answer when the client names no count.
 const COUNT_DEFAULT: usize = 1_000;
@@ -125,7 +126,7 @@ impl Query {
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, posthaste_storage::log::ReadError> + Send + 'static,
 ) -> Result<T, String> {
-    match tokio::task::spawn_blocking(read).await {
+    match seam::blocking(read).await {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -169,6 +170,7 @@ async fn answer_outcomes(
             if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         });
         tokio::select! {
+            biased;
             () = any_news => {}
             () = passed(until) => {
                 Encoder::new(out, version).null_array();

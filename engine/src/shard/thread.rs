@@ -27,6 +27,7 @@ use crate::core::tick::Tick;
 use crate::delivery::{Ended as Report, Sender, Target};
 use crate::message::Message;
 use crate::metrics::Metrics;
+use crate::seam;
 use crate::threads;
 use crate::traces::Sampler;
 use crate::writer::{Event, Job, WriterHandle};
@@ -72,6 +73,12 @@ pub(crate) fn spawn(
     })
 }
 
+/// The thread's work, in whichever `LocalSet`.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) async fn run(shard: ShardThread, sender: Sender) {
+    Running::new(shard, sender).run().await;
+}
+
 struct Running {
     shard: ShardThread,
     core: Shard<Arc<Message>, Report>,
@@ -111,7 +118,7 @@ impl Running {
     async fn run(mut self) {
         let mut arrived = Vec::new();
         let mut finished = Vec::new();
-        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut housekeeping = tokio::time::interval(seam::round(HOUSEKEEPING));
         loop {
             self.front().inbox.take(&mut arrived);
             self.finish.take(&mut finished);
@@ -253,11 +260,13 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
+        // In this order, and not in any: so a simulation can be repeated. What is rare comes first.
         let tick = tokio::select! {
+            biased;
+            _ = housekeeping.tick() => true,
+            () = wakeup => false,
             () = self.front().inbox.arrived() => false,
             () = self.finish.any() => false,
-            () = wakeup => false,
-            _ = housekeeping.tick() => true,
         };
         if tick {
             self.housekeep();

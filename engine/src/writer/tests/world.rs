@@ -93,7 +93,8 @@ impl Machine {
 
     pub(crate) fn recover(&self, clock: Clock) -> Recovered {
         let settings = RecoverySettings {
-            folders: self.folders(),
+            log_folder: self.folders().log,
+            shelves: Box::new(self.folders()),
             log: LogOptions {
                 seal_in_background: false,
                 salt_seed: Some(1),
