@@ -36,7 +36,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
@@ -267,7 +267,7 @@ impl Writer {
         let mut patience = if block.is_empty() { patience } else { Duration::ZERO };
         let mut reports_until = None;
         while self.log.pending_bytes() < BLOCK_BYTES {
-            match self.jobs.recv_timeout(patience) {
+            match self.next_job(patience) {
                 Ok(job) => self.gather(job, &mut block),
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => self.state.stopping = true,
@@ -283,6 +283,16 @@ impl Writer {
         }
         self.commit(block);
         self.housekeep();
+    }
+
+    fn next_job(&self, patience: Duration) -> Result<Job, RecvTimeoutError> {
+        // Waiting for no time at all would still spin for a while.
+        match self.jobs.try_recv() {
+            Ok(job) => Ok(job),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) if patience.is_zero() => Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Empty) => self.jobs.recv_timeout(patience),
+        }
     }
 
     /// Stages this job and all that have come meanwhile, up to a block's size.
