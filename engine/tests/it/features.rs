@@ -488,7 +488,7 @@ fn places<'a>(tests: &'a HashMap<String, Vec<PathBuf>>, test: &str) -> Vec<&'a P
 }
 
 /// Every test of the workspace, and the files that have one of that name.
-fn all_tests() -> HashMap<String, Vec<PathBuf>> {
+pub(crate) fn all_tests() -> HashMap<String, Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
     let mut tests = HashMap::<String, Vec<PathBuf>>::new();
     for member in ["engine", "storage", "protocol", "loadtest"] {

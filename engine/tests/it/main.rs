@@ -7,6 +7,7 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
+//! | whom they may make it talk to | `egress`, `advisories` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -16,6 +17,7 @@
 //! `features` lists what the product does, and which tests show it. `harness` is what they stand on. Counterparts that
 //! are not installed are skipped, which is said on standard error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
+mod advisories;
 mod alerts;
 mod audit;
 mod bad_frames;
@@ -26,6 +28,7 @@ mod demo;
 mod derived_folders;
 mod disk_full;
 mod documents;
+mod egress;
 mod examples;
 mod fairness;
 mod features;

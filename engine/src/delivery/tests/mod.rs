@@ -2,11 +2,15 @@
 
 mod answers;
 mod connections;
+mod corpus;
 mod guard;
 mod identities;
 mod limits;
 mod proxies;
 mod receiver;
+mod special_ranges;
+#[path = "../../../tests/egress/corpus.rs"]
+mod spellings;
 mod tls;
 
 use std::cell::RefCell;
