@@ -7,6 +7,7 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
+//! | who may come in, and how far | `listeners`, `tls` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -34,6 +35,7 @@ mod harness;
 mod history;
 mod identities;
 mod kill;
+mod listeners;
 mod lockout;
 mod outcomes;
 mod own_url;
@@ -47,5 +49,6 @@ mod routing;
 mod schedule;
 mod start;
 mod systems;
+mod tls;
 mod torn_log;
 mod traces;
