@@ -7,25 +7,27 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::sync::atomic::AtomicI64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::disk::{Disk, RealDisk};
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
+use crate::api::serve::{self, Patience, Server};
 use crate::api::{self, Access, Answers, Api, Keys, Portal};
+use crate::budget::Budget;
 use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
 use crate::clock::{self, Clock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::ids::EndpointId;
 use crate::core::retry::RetryAfterLimits;
 use crate::core::shard::ShardSettings;
@@ -38,6 +40,7 @@ use crate::directory::{self, Directory};
 use crate::history::{Condition, FreshFrom, LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
+use crate::listener::{Door, Places, Strikes, Tls, TlsFiles, reload_when_changed};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
@@ -87,9 +90,9 @@ impl Engine {
             .enable_all()
             .build()
             .context("the runtime of the listeners")?;
-        let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
-        let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
-        let delivery = delivery_config(config, egress_policy(config, vec![ingest_address, api_address])?)?;
+        let doors = runtime.block_on(Doors::open(config))?;
+        let (ingest_address, api_address) = (doors.ingest.plain.address(), doors.api.plain.address());
+        let delivery = delivery_config(config, egress_policy(config, doors.addresses())?)?;
         let (parts, heard) = Parts::new(config, clock, &recovered, delivery)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
@@ -99,8 +102,10 @@ impl Engine {
         // They begin when all from before lies in their inboxes: what must not pass others arrives together.
         let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
-        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
-        tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
+        let behind_tls = doors.addresses_behind_tls();
+        parts.spawn_listeners(config, &runtime, doors, reader)?;
+        let (tcp_tls, http_tls) = behind_tls.map(|address| address.map(tracing::field::display)).into();
+        tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, "accepting");
         Ok(Self {
             folder,
             runtime,
@@ -166,16 +171,65 @@ impl Engine {
 /// What is stored was answered a moment ago; publishers get a moment to read it.
 fn let_answers_out(metrics: &Metrics) {
     let until = Instant::now() + ANSWERS_OUT;
-    while metrics.connections.get() > 0 && Instant::now() < until {
+    while metrics.connections.get() + metrics.api_connections.get() > 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
-    let bind = async |key: &str, address: SocketAddr| {
-        TcpListener::bind(address).await.with_context(|| format!("{key} = {address}"))
-    };
-    Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
+/// All sockets that are listened on.
+struct Doors {
+    ingest: ServiceDoors,
+    api: ServiceDoors,
+}
+
+/// Those of one service.
+struct ServiceDoors {
+    plain: Door,
+    tls: Option<(Door, Arc<Tls>)>,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (ingest, api) = (&config.ingest, &config.api);
+        Ok(Self {
+            ingest: ServiceDoors {
+                plain: Door::open("ingest.listen", ingest.listen, None).await?,
+                tls: open_tls("ingest.tls", &ingest.tls, &[]).await?,
+            },
+            api: ServiceDoors {
+                plain: Door::open("api.listen", api.listen, None).await?,
+                tls: open_tls("api.tls", &api.tls, serve::PROTOCOLS).await?,
+            },
+        })
+    }
+
+    fn addresses_behind_tls(&self) -> [Option<SocketAddr>; 2] {
+        [&self.ingest, &self.api].map(|doors| doors.tls.as_ref().map(|(door, _)| door.address()))
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let plain = [&self.ingest, &self.api].map(|doors| doors.plain.address());
+        plain.into_iter().chain(self.addresses_behind_tls().into_iter().flatten()).collect()
+    }
+}
+
+impl ServiceDoors {
+    fn all(self) -> impl Iterator<Item = Door> {
+        std::iter::once(self.plain).chain(self.tls.map(|(door, _)| door))
+    }
+}
+
+async fn open_tls(
+    section: &'static str,
+    config: &config::Tls,
+    protocols: &'static [&'static [u8]],
+) -> anyhow::Result<Option<(Door, Arc<Tls>)>> {
+    let Some(address) = config.listen.0 else { return Ok(None) };
+    let client_ca = (!config.client_ca.as_os_str().is_empty()).then(|| config.client_ca.clone());
+    let (certificate, key) = (config.certificate.clone(), config.key.clone());
+    let tls = Tls::load(TlsFiles { section, certificate, key, client_ca }, protocols)?;
+    let door = Door::open(&format!("{section}.listen"), address, Some(tls.clone())).await?;
+    Ok(Some((door, tls)))
 }
 
 pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
@@ -224,6 +278,7 @@ pub(crate) struct Parts {
     pub(crate) urls: UrlJudge,
     pub(crate) ear: Ear,
     pub(crate) delivery: DeliveryConfig,
+    pub(crate) budget: Budget,
     pub(crate) stop: watch::Sender<bool>,
 }
 
@@ -284,6 +339,7 @@ impl Parts {
             ear,
             delivery,
             stop: watch::Sender::new(false),
+            budget: Budget::new(config.ingest.unacknowledged_bytes_max.bytes()),
         };
         Ok((parts, heard))
     }
@@ -299,6 +355,10 @@ impl Parts {
             unknown_event_types: config.limits.unknown_event_types,
             urls: self.urls.clone(),
         }
+    }
+
+    pub(crate) fn publisher(&self, history: LogHistory) -> Publisher {
+        Publisher { writer: self.writer.clone(), history, budget: self.budget.clone() }
     }
 
     /// Whoever tells of alerts, and starts the postman if there are to be mails.
@@ -324,7 +384,7 @@ impl Parts {
             rules: alert_rules(config),
             application: Some(config.alerts.application.clone()).filter(|uid| !uid.is_empty()),
             editor: self.editor.clone(),
-            messages: Arc::new(Publisher { writer: self.writer.clone(), history }),
+            messages: Arc::new(self.publisher(history)),
             limits: self.limits(config),
             mailbox,
             metrics: self.metrics.clone(),
@@ -474,33 +534,38 @@ impl Parts {
         &self,
         config: &Config,
         runtime: &tokio::runtime::Runtime,
-        (tcp, http): (TcpListener, TcpListener),
+        doors: Doors,
         reader: LogReader,
     ) -> anyhow::Result<()> {
         let ingest = self.ingest(config, reader.clone());
-        runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
-        let public_url = public_url(config, http.local_addr()?);
-        let router = self.router(config, runtime.handle(), reader, public_url)?;
-        let mut stop = self.stop.subscribe();
-        runtime.spawn(async move {
-            let stopped = async move {
-                // An engine that is gone has stopped too.
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(http, router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(stopped)
-                .await
-            {
-                tracing::error!(%error, "the API's listener ended");
-            }
+        let api_config = &config.api;
+        let public_url = public_url(config, &doors.api);
+        let server = Arc::new(Server {
+            router: self.router(config, runtime.handle(), reader, public_url)?,
+            places: Places::new("api", api_config.connections_max, api_config.connections_per_address_max),
+            patience: Patience {
+                request: api_config.request_timeout.duration(),
+                idle: api_config.idle_timeout.duration(),
+            },
+            metrics: self.metrics.clone(),
         });
+        let tls = [&doors.ingest, &doors.api].map(|doors| doors.tls.as_ref().map(|(_, tls)| tls.clone()));
+        let tls: Vec<Arc<Tls>> = tls.into_iter().flatten().collect();
+        if !tls.is_empty() {
+            runtime.spawn(reload_when_changed(tls, self.stop.subscribe()));
+        }
+        for door in doors.ingest.all() {
+            runtime.spawn(ingest::listen(ingest.clone(), door, self.stop.subscribe()));
+        }
+        for door in doors.api.all() {
+            runtime.spawn(serve::listen(server.clone(), door, self.stop.subscribe()));
+        }
         Ok(())
     }
 
     /// What the listener for publishers and its connections work with.
     pub(crate) fn ingest(&self, config: &Config, reader: LogReader) -> Arc<Ingest> {
-        let unacknowledged =
-            u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
+        let ingest_config = &config.ingest;
         Arc::new(Ingest {
             catalog: self.catalog.clone(),
             writer: self.writer.clone(),
@@ -509,12 +574,17 @@ impl Parts {
             reader,
             metrics: self.metrics.clone(),
             limits: self.limits(config),
-            password: config.ingest.password.clone(),
-            connections_max: config.ingest.connections_max,
-            idle_timeout: config.ingest.idle_timeout.duration(),
-            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
-            unacknowledged_max: unacknowledged,
-            connected: AtomicU32::new(0),
+            password: ingest_config.password.clone(),
+            places: Places::new(
+                "ingest",
+                ingest_config.connections_max,
+                ingest_config.connections_per_address_max,
+            ),
+            strikes: Mutex::new(Strikes::default()),
+            request_timeout: ingest_config.request_timeout.duration(),
+            idle_timeout: ingest_config.idle_timeout.duration(),
+            budget: self.budget.clone(),
+            large_answers: Arc::new(Semaphore::new(ingest::LARGE_ANSWERS_MAX)),
             connection_ids: AtomicI64::new(0),
         })
     }
@@ -528,7 +598,7 @@ impl Parts {
         public_url: String,
     ) -> anyhow::Result<axum::Router> {
         let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
-        let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
+        let messages = Arc::new(self.publisher(history.clone()));
         let tasks = TaskRunner {
             editor: self.editor.clone(),
             reader,
@@ -547,6 +617,7 @@ impl Parts {
             limits: self.limits(config),
             access: access(config)?,
             answers: answers(config),
+            budget: self.budget.clone(),
             public_url,
             readiness: self.readiness.clone(),
             clock: self.clock,
@@ -571,10 +642,11 @@ fn answers(config: &Config) -> Answers {
 }
 
 /// Where people reach the API, as far as is known here.
-fn public_url(config: &Config, listen: SocketAddr) -> String {
-    match config.api.public_url.as_str() {
-        "" => format!("http://{listen}"),
-        url => url.into(),
+fn public_url(config: &Config, doors: &ServiceDoors) -> String {
+    match (config.api.public_url.as_str(), &doors.tls) {
+        ("", None) => format!("http://{}", doors.plain.address()),
+        ("", Some((door, _))) => format!("https://{}", door.address()),
+        (url, _) => url.into(),
     }
 }
 
@@ -667,7 +739,8 @@ fn egress_policy(config: &Config, own_addresses: Vec<SocketAddr>) -> anyhow::Res
 fn connections_max(config: &Config) -> usize {
     let wanted = config.delivery.connections_max as usize;
     let (shards, in_flight) = (config.shards.count.resolve(), config.shards.in_flight_max as usize);
-    let in_use = config.ingest.connections_max as usize + shards * in_flight;
+    let doors = config.ingest.connections_max as usize + config.api.connections_max as usize;
+    let in_use = doors + shards * in_flight;
     let allowed = descriptors::raise(in_use as u64) / shards;
     if allowed < wanted {
         tracing::info!(

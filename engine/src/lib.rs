@@ -11,6 +11,7 @@
 
 mod alerts;
 pub mod api;
+mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
@@ -26,6 +27,7 @@ pub mod filter;
 mod history;
 mod ingest;
 mod keeper;
+mod listener;
 pub mod logging;
 mod message;
 pub mod metrics;

@@ -82,7 +82,7 @@ impl Process {
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         let port = Port { ingest: parts.ingest(config, reader.clone()), stop: parts.stop.subscribe() };
         let history = LogHistory::new(reader, parts.fresh_from.clone());
-        let publisher = Publisher { writer: parts.writer.clone(), history };
+        let publisher = parts.publisher(history);
         Ok(Self { parts, publisher, port, shards, writer, keeper })
     }
 

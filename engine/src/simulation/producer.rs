@@ -2,6 +2,7 @@
 //! very code that serves sockets.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use bytes::{Bytes, BytesMut};
 use posthaste_protocol::value::{Value, ValueDecoder, ValueLimits};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::account::Published;
 use super::fault::Fault;
@@ -44,8 +45,9 @@ impl Connection {
         let (ours, theirs) = tokio::io::duplex(SOCKET_BYTES);
         let port = port.clone();
         tokio::task::spawn_local(async move {
-            let peer = ([127, 0, 0, 1], 1).into();
-            ingest::serve(&port.ingest, tokio::io::split(theirs), peer, port.stop).await;
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            let by = Instant::now() + PATIENCE;
+            ingest::serve_connection(&port.ingest, tokio::io::split(theirs), peer, by, port.stop).await;
         });
         Self { stream: ours, decoder: ValueDecoder::new(ValueLimits::default()), input: BytesMut::new() }
     }

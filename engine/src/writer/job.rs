@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::erase::Erase;
 use super::extra::{ExtraDelivery, ExtraReply};
+use crate::budget::Held;
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Parked, Settled};
@@ -14,7 +15,28 @@ use crate::publish::{Admitted, PublishError};
 use crate::seam::Bell;
 
 /// Answers to a batch of publishes, in its order.
-pub(crate) type PublishReply = oneshot::Sender<Vec<Result<MessageId, PublishError>>>;
+pub(crate) type PublishAnswers = Vec<Result<MessageId, PublishError>>;
+
+/// Where the answers go, and what the payloads hold of the budget until then.
+#[derive(Debug)]
+pub(crate) struct PublishReply {
+    answers: oneshot::Sender<PublishAnswers>,
+    /// Given back with the answer, and not when it has been read: a slow reader keeps nobody else waiting.
+    _held: Held,
+}
+
+impl PublishReply {
+    /// A reply, and the place where it arrives.
+    pub(crate) fn holding(held: Held) -> (Self, oneshot::Receiver<PublishAnswers>) {
+        let (answers, receiver) = oneshot::channel();
+        (Self { answers, _held: held }, receiver)
+    }
+
+    /// Nobody may be waiting any more.
+    pub(super) fn send(self, answers: PublishAnswers) -> Result<(), PublishAnswers> {
+        self.answers.send(answers)
+    }
+}
 
 /// What came of deliveries, as a shard reports it.
 #[derive(Debug)]

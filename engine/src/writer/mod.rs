@@ -66,8 +66,7 @@ pub use erase::EraseRefusal;
 pub(crate) use event_ids::{EventIds, Known};
 pub(crate) use extra::ExtraDelivery;
 use fresh::Fresh;
-use job::PublishReply;
-pub(crate) use job::{Cancel, Event, Job, WriterHandle, queue};
+pub(crate) use job::{Cancel, Event, Job, PublishReply, WriterHandle, queue};
 
 /// What bounds the writer.
 #[derive(Debug, Clone)]

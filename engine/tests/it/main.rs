@@ -8,6 +8,7 @@
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | whom they may make it talk to | `egress`, `advisories` |
+//! | who may come in, and how far | `listeners`, `tls` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -37,6 +38,7 @@ mod harness;
 mod history;
 mod identities;
 mod kill;
+mod listeners;
 mod lockout;
 mod outcomes;
 mod own_url;
@@ -50,5 +52,6 @@ mod routing;
 mod schedule;
 mod start;
 mod systems;
+mod tls;
 mod torn_log;
 mod traces;

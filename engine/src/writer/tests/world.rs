@@ -14,6 +14,7 @@ use posthaste_storage::{EntryId, Position};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::budget::Held;
 use crate::catalog::{Change, CommitError};
 use crate::clock::Clock;
 use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
@@ -29,7 +30,7 @@ use crate::publish::{Admitted, PublishError};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{Shards, ToShard};
 use crate::vitals::Vitals;
-use crate::writer::{Cancel, Event, Job, State, Writer, WriterHandle, WriterSettings, queue};
+use crate::writer::{Cancel, Event, Job, PublishReply, State, Writer, WriterHandle, WriterSettings, queue};
 
 pub(crate) const APPLICATION: ApplicationId = ApplicationId::from_u64(1);
 /// Endpoints 1 to 3 live in the only shard.
@@ -295,7 +296,7 @@ impl World {
     // ---- Publishers and the API
 
     pub(crate) fn publish_many(&self, messages: Vec<Admitted>) -> Answers {
-        let (reply, answers) = oneshot::channel();
+        let (reply, answers) = PublishReply::holding(Held::NOTHING);
         self.handle.send(Job::Publish { messages, reply });
         answers
     }
