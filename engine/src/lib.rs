@@ -24,6 +24,8 @@ mod descriptors;
 mod directory;
 pub mod engine;
 pub mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod history;
 mod ingest;
 mod keeper;
