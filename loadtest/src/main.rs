@@ -20,6 +20,7 @@
 mod client;
 mod compare;
 mod engine;
+mod fault;
 mod receiver;
 mod report;
 mod run;
