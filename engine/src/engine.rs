@@ -787,6 +787,12 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
         },
         http2: delivery.http2,
         egress,
+        name_servers: delivery
+            .name_servers
+            .iter()
+            .map(|server| server.parse())
+            .collect::<Result<_, _>>()
+            .context("delivery.name_servers")?,
         trust: Trust::load(ca_file).context("delivery.ca_file")?,
         proxy: Proxy::parse(
             &delivery.proxy,

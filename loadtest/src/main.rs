@@ -22,6 +22,7 @@ mod bad_frames;
 mod client;
 mod compare;
 mod engine;
+mod fault;
 mod receiver;
 mod report;
 mod run;

@@ -181,6 +181,7 @@ sections! {
         connections_per_host_max: u32,
         connections_max: u32,
         streams_per_connection_max: u32,
+        name_servers: Vec<String>,
         ca_file: PathBuf,
         proxy: String,
         proxy_user: String,

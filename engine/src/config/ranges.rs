@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Tls, Trace};
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
-use crate::delivery::{Cidr, Proxy};
+use crate::delivery::{Cidr, NAME_SERVERS_MAX, NameServer, Proxy};
 use crate::traces;
 
 const MIB: u64 = 1 << 20;
@@ -145,6 +145,7 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     number("delivery.connections_per_host_max", delivery.connections_per_host_max, 1, 100_000)?;
     number("delivery.connections_max", delivery.connections_max, 1, 100_000)?;
     number("delivery.streams_per_connection_max", delivery.streams_per_connection_max, 1, 1_000)?;
+    name_servers(&delivery.name_servers)?;
     let credentials = (&delivery.proxy_user, &delivery.proxy_password);
     Proxy::parse(&delivery.proxy, credentials.0, credentials.1, delivery.proxy_pin)
         .map_err(|error| range("delivery.proxy", "(not shown)", error))?;
@@ -160,6 +161,17 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     }
     policy("retry.policy", &retry.policy)?;
     retry.policies.values().try_for_each(|text| policy("retry.policies", text))
+}
+
+fn name_servers(servers: &[String]) -> Result<(), ConfigError> {
+    if servers.len() > NAME_SERVERS_MAX {
+        let value = format!("({} servers)", servers.len());
+        return Err(range("delivery.name_servers", value, format!("must be at most {NAME_SERVERS_MAX}")));
+    }
+    for server in servers {
+        server.parse::<NameServer>().map_err(|error| range("delivery.name_servers", server, error))?;
+    }
+    Ok(())
 }
 
 fn check_alerts(config: &Config) -> Result<(), ConfigError> {

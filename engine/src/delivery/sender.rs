@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::lease::{Lease, Unanswered};
 use super::pool::Pool;
 use super::request::{MessageHead, Request};
-use super::resolver::{Resolve, SystemResolver};
+use super::resolver::{DnsResolver, Resolve};
 use super::response::{ResponseLimits, judge};
 use super::target::Target;
 use crate::core::retry::RetryAfterLimits;
@@ -41,12 +41,12 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender that resolves names as the operating system is configured to, but by DNS only.
+    /// A sender that asks the name servers of its configuration, or else those of the operating system.
     ///
     /// # Errors
     /// If the TLS library refuses its settings.
     pub fn new(config: &DeliveryConfig) -> Result<Self, rustls::Error> {
-        Self::with_resolver(config, Rc::new(SystemResolver::new()))
+        Self::with_resolver(config, Rc::new(DnsResolver::asking(&config.name_servers)))
     }
 
     /// A sender that resolves names in its own way.
