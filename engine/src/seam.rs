@@ -50,10 +50,14 @@ mod real {
     }
 
     /// Rings whenever something is put into a queue.
-    #[derive(Debug, Clone, Default)]
+    #[derive(Debug, Clone)]
     pub(crate) struct Bell;
 
     impl Bell {
+        pub(crate) const fn new() -> Self {
+            Self
+        }
+
         pub(crate) const fn ring(&self) {}
     }
 }
@@ -135,10 +139,14 @@ mod simulated {
     }
 
     /// Rings whenever something is put into a queue.
-    #[derive(Debug, Clone, Default)]
+    #[derive(Debug, Clone)]
     pub(crate) struct Bell(Arc<Notify>);
 
     impl Bell {
+        pub(crate) fn new() -> Self {
+            Self(Arc::default())
+        }
+
         pub(crate) fn ring(&self) {
             self.0.notify_one();
         }

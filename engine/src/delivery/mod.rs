@@ -34,9 +34,9 @@ mod http1;
 mod http2;
 mod identity;
 mod lease;
+mod name_server;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod network;
-mod name_server;
 mod pool;
 mod proxy;
 mod request;

@@ -252,7 +252,7 @@ impl Running {
             Some(stop_at) => Some(stop_at),
             // The writer wakes a shard that is held back; until then it can do nothing about what is due.
             None if self.is_held_back() => None,
-            None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at).into()),
+            None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at)),
         };
         let wakeup = async {
             match wakeup {

@@ -133,7 +133,7 @@ impl WriterHandle {
 /// A queue for jobs, made before the writer so that others can hold its handle.
 pub(crate) fn queue() -> (WriterHandle, Receiver<Job>) {
     let (sender, receiver) = crossbeam_channel::unbounded();
-    (WriterHandle { jobs: sender, bell: Bell::default() }, receiver)
+    (WriterHandle { jobs: sender, bell: Bell::new() }, receiver)
 }
 
 impl ChangeLog for WriterHandle {

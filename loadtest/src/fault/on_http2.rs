@@ -10,7 +10,8 @@ const H2: &[Transport] = &[Transport::Http2];
 const OK: &[End] = &[End::of("success", 204, "")];
 const SILENT: &[End] = &[End::of("timeout_first_byte", 0, "no response began in time")];
 const UNFINISHED: &[End] = &[End::of("timeout_total", 0, "the response was not complete in time")];
-const BROKEN: &[End] = &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
+const BROKEN: &[End] =
+    &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
 
 /// `:status: 200` alone.
 fn ok_head() -> Vec<u8> {

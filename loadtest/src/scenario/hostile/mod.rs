@@ -162,16 +162,14 @@ fn look_up(api: &mut Api, message: &str, mut each: impl FnMut(&Value)) -> anyhow
     }
 }
 
-fn tell(
-    context: &mut Context<'_>,
-    judge: &Judge,
-    faults: &[&fault::Fault],
-    rounds: usize,
-    took: Duration,
-) {
+fn tell(context: &mut Context<'_>, judge: &Judge, faults: &[&fault::Fault], rounds: usize, took: Duration) {
     let report = &mut context.report;
-    report.fact("faults", format!("{}, in {} ways over HTTP/1.1, TLS and HTTP/2", faults.len(), judge.kinds()));
-    report.fact("rounds", format!("{rounds} in {:.0} s, {BESIDE_PER_ROUND} messages beside each", took.as_secs_f64()));
+    report
+        .fact("faults", format!("{}, in {} ways over HTTP/1.1, TLS and HTTP/2", faults.len(), judge.kinds()));
+    report.fact(
+        "rounds",
+        format!("{rounds} in {:.0} s, {BESIDE_PER_ROUND} messages beside each", took.as_secs_f64()),
+    );
     report.fact("deadlines", judge.deadlines().to_string());
     for (kind, told) in judge.rows() {
         report.fact(&kind, told);
