@@ -2,9 +2,14 @@
 
 use std::net::SocketAddr;
 
+use posthaste_protocol::StreamId;
+use posthaste_protocol::client::{Client, Dialler, NewMessage, Options};
+use posthaste_protocol::command::StreamStart;
 use rustix::process::Signal;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::harness::{
     APPLICATION, Answer, Authority, EVENT_TYPE, Pair, Receiver, Resp, Site, Tool, World, bulk, node_with,
@@ -82,6 +87,20 @@ async fn redis_cli_publishes_over_tls_and_not_without_knowing_the_authority() {
     strange.args(["-h", "127.0.0.1", "-p", &port, "--tls", "PING"]);
     let said = strange.output().expect("it runs");
     assert!(!String::from_utf8_lossy(&said.stdout).contains("PONG"));
+}
+
+#[tokio::test]
+async fn the_client_for_rust_publishes_and_follows_over_what_its_owner_dials() {
+    let secured = Secured::start().await;
+    let (at, client) = (secured.tcp(), secured.authority.client());
+    let dialler = Dialler::new(move || {
+        let connector = TlsConnector::from(client.clone());
+        async move { connector.connect(at.ip().into(), TcpStream::connect(at).await?).await }
+    });
+    let client = Client::connect_with(dialler, Options::default()).await.expect("a handshake");
+    let mut outcomes = client.outcomes(APPLICATION, StreamStart::After(StreamId::MIN));
+    let id = client.publish(&NewMessage::new(APPLICATION, EVENT_TYPE, b"{}")).await.expect("accepted");
+    assert_eq!(outcomes.next().await.expect("an outcome").message, id);
 }
 
 #[tokio::test]
