@@ -213,12 +213,15 @@ const ROWS: &[Row] = &[
             "a_certificate_that_cannot_be_believed_is_refused_in_words",
             "a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_delivered_to_even_after_a_restart",
             "a_connection_is_never_used_under_another_identity",
+            "what_an_authority_of_its_own_has_signed_is_verified_like_everything_else",
         ],
     },
     Row {
         name: "C8",
-        what: "HTTPS and ports that an application requires; plain HTTP is warned about",
+        what: "HTTPS and ports that an application requires; plain HTTP is warned about; nothing inside is reached",
         tests: &[
+            "no_door_leads_to_a_forbidden_destination_however_it_is_spelled",
+            "the_policy_agrees_with_the_registries_on_addresses_of_every_kind",
             "an_application_that_requires_https_or_some_ports_has_no_other_urls",
             "plain_http_is_warned_about_where_it_is_allowed",
             "ports_of_other_services_are_refused",
@@ -239,6 +242,8 @@ const ROWS: &[Row] = &[
             "requests_leave_through_the_configured_proxy",
             "a_proxy_that_is_gone_locks_nobody_out",
             "where_requests_come_from_is_said_to_whoever_may_use_the_api",
+            "the_proxy_is_told_the_address_that_was_judged_and_tls_checks_the_name",
+            "cve_2026_44492_variables_of_the_environment_lead_no_request_through_or_past_a_proxy",
         ],
     },
     Row {
