@@ -413,7 +413,9 @@ impl Parts {
             horizon: config.ledger.horizon.duration(),
             low_water,
             end,
-            failed: false,
+            folder: Folders::below(&config.data.folder).ledger,
+            metrics: self.metrics.clone(),
+            failure: None,
         };
         keeper.hand_out_ordered().context("the ledger")?;
         recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);

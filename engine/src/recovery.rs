@@ -119,10 +119,18 @@ pub(crate) fn recover(
     let reader = log.reader();
     let ledger = open_ledger(&settings.folders.ledger, settings.ledger, &reader, clock)?;
     let catalog = open_catalog(&settings.folders.catalog, &reader, clock)?;
-    let mut replay =
-        Replay { reader: &reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new(), updates: 0 };
-    replay.run()?;
-    let Replay { ledger, catalog, fresh, updates, .. } = replay;
+    let mut replay = Replay {
+        reader: &reader,
+        ledger,
+        catalog: Some(catalog),
+        fresh: Fresh::default(),
+        changes: Vec::new(),
+        updates: 0,
+    };
+    replay.run(reader.end())?;
+    let Replay { ledger, catalog: Some(catalog), fresh, updates, .. } = replay else {
+        unreachable!("the catalog was given to the replay")
+    };
     let in_ledger = if updates == 0 { ledger.len() } else { count(&ledger)? };
     let event_ids = recall_event_ids(&reader, settings.event_ids_max)?;
     tracing::info!(
@@ -133,6 +141,20 @@ pub(crate) fn recover(
         "recovered"
     );
     Ok(Recovered { log, ledger, catalog, fresh: fresh.by_position, in_ledger, event_ids })
+}
+
+/// Files everything that is pending up to `end` into a ledger that is empty, while shards hold what they hold.
+pub(crate) fn rebuild_ledger(
+    reader: &LogReader,
+    ledger: Ledger,
+    end: Position,
+) -> Result<Ledger, RecoveryError> {
+    let (fresh, changes) = (Fresh::default(), Vec::new());
+    let mut replay = Replay { reader, ledger, catalog: None, fresh, changes, updates: 0 };
+    replay.run(end)?;
+    let mut ledger = replay.ledger;
+    ledger.finish_again();
+    Ok(ledger)
 }
 
 /// Makes the log's folder such that a power cut does not take it away with all that is in it.

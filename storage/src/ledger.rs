@@ -41,6 +41,7 @@ use std::path::Path;
 use crate::Position;
 use crate::shelf::{Shelf, SledShelf};
 
+mod anew;
 mod bookmark;
 mod chunk;
 mod error;
@@ -56,6 +57,7 @@ pub use error::LedgerError;
 pub use options::LedgerOptions;
 pub use pending::{Pending, Standing, Update};
 
+use anew::InHand;
 use bookmark::{Bookmark, BookmarkError};
 use chunk::ChunkKey;
 use loaded::Loaded;
@@ -74,6 +76,8 @@ pub struct Ledger {
     cursor: ChunkKey,
     flushed_ms: u64,
     failed: bool,
+    /// While everything is filed anew beside shards that work: what they hold.
+    in_hand: Option<InHand>,
 }
 
 impl Ledger {
@@ -108,6 +112,7 @@ impl Ledger {
             cursor: ChunkKey::FIRST,
             flushed_ms: 0,
             failed: false,
+            in_hand: None,
         })
     }
 
@@ -173,7 +178,7 @@ impl Ledger {
     }
 
     /// Takes in an update that a replay found in the log. Nobody holds the delivery, whatever the update
-    /// says. Updates before [`Self::applied_to`] are on the shelf and are ignored.
+    /// says (but after [`Self::begin_again`]: then those do who did). Updates before [`Self::applied_to`] are on the shelf and are ignored.
     ///
     /// A replay of more than seconds must [`Self::flush`] whenever [`Self::wants_flush`], with the position
     /// it has come to as `end`, and with that position or the oldest fresh message's as `low_water`,
@@ -187,7 +192,8 @@ impl Ledger {
         }
         self.overtake(&update);
         if let Some((pending, _)) = update.pending() {
-            self.young.insert(Recent { pending, updated_ms: 0, held: false });
+            let held = self.in_hand.as_ref().is_some_and(|in_hand| in_hand.has(&pending));
+            self.young.insert(Recent { pending, updated_ms: 0, held });
         }
     }
 

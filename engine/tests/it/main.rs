@@ -7,7 +7,7 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
-//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full`, `bad_disk` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
 //! | whole systems, as configurations of this one | `systems` |
@@ -18,6 +18,7 @@
 
 mod alerts;
 mod audit;
+mod bad_disk;
 mod bad_frames;
 mod bad_input;
 mod chains;

@@ -8,6 +8,7 @@
 //! | the process | `start`, `bad_input` |
 //! | plain clients | `client` |
 //! | loads against an engine | `loads`, `impossible` |
+//! | what survives | `torture` |
 //!
 //! `harness` is what they stand on.
 
@@ -22,3 +23,4 @@ mod signatures;
 mod start;
 mod stats;
 mod tls;
+mod torture;

@@ -150,7 +150,9 @@ impl World {
             horizon: HORIZON,
             low_water,
             end: log.end(),
-            failed: false,
+            folder: machine.folders().ledger,
+            metrics: metrics.clone(),
+            failure: None,
         };
         keeper.hand_out_ordered().expect("a ledger that works");
         recovery::hand_out_fresh(fresh, &mut state, &shards, &metrics);
