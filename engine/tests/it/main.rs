@@ -9,7 +9,7 @@
 //! | setting endpoints up | `probe` |
 //! | whom they may make it talk to | `egress`, `advisories` |
 //! | who may come in, and how far | `listeners`, `tls` |
-//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full`, `bad_disk` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
 //! | whole systems, as configurations of this one | `systems` |
@@ -21,6 +21,7 @@
 mod advisories;
 mod alerts;
 mod audit;
+mod bad_disk;
 mod bad_frames;
 mod bad_input;
 mod chains;
