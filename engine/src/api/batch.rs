@@ -88,8 +88,9 @@ async fn publish_admitted(
 fn entry(published: Result<StoredMessage, ApiError>, with_content: bool) -> Entry {
     match published {
         Ok(stored) => Entry::Accepted(Box::new(MessageOut::new(&stored, with_content))),
-        Err(ApiError::Plain { code, detail, .. }) => Entry::Refused { code, detail },
-        Err(ApiError::Busy { detail, .. }) => Entry::Refused { code: "too_many_requests", detail },
+        Err(ApiError::Plain { code, detail, .. } | ApiError::Busy { code, detail, .. }) => {
+            Entry::Refused { code, detail }
+        }
         Err(ApiError::Invalid { message, .. }) => Entry::Refused { code: "validation", detail: message },
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum ApiError {
     /// `{"code", "detail"}`
     Plain { status: StatusCode, code: &'static str, detail: String },
     /// 429: for now. A client that waits so long may ask again.
-    Busy { detail: String, seconds: u32 },
+    Busy { code: &'static str, detail: String, seconds: u32 },
     /// 422: a field that says something it may not.
     Invalid { location: Vec<String>, message: String, kind: &'static str },
 }
@@ -67,7 +67,7 @@ impl ApiError {
 
     pub(super) fn overloaded() -> Self {
         let detail = "Too much is arriving at once (ingest.unacknowledged_bytes_max); ask again later";
-        Self::Busy { detail: detail.into(), seconds: 1 }
+        Self::Busy { code: "overloaded", detail: detail.into(), seconds: 1 }
     }
 
     pub(super) fn scope_missing(scope: Scope) -> Self {
@@ -161,8 +161,8 @@ impl IntoResponse for ApiError {
             Self::Plain { status, code, detail } => {
                 (status, Json(json!({ "code": code, "detail": detail }))).into_response()
             }
-            Self::Busy { detail, seconds } => {
-                let body = json!({ "code": "too_many_requests", "detail": detail });
+            Self::Busy { code, detail, seconds } => {
+                let body = json!({ "code": code, "detail": detail });
                 let headers = [(RETRY_AFTER, seconds.to_string())];
                 (StatusCode::TOO_MANY_REQUESTS, headers, Json(body)).into_response()
             }
@@ -218,10 +218,10 @@ impl From<CatalogError> for ApiError {
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
-        if error == PublishError::Overloaded {
-            return Self::Busy { detail: error.to_string(), seconds: 1 };
-        }
         let answer = error.answer();
+        if error == PublishError::Overloaded {
+            return Self::Busy { code: answer.code, detail: error.to_string(), seconds: 1 };
+        }
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::UNPROCESSABLE_ENTITY {
             return Self::body(answer.field, error.to_string());
@@ -243,7 +243,7 @@ impl From<ProbeError> for ApiError {
     fn from(error: ProbeError) -> Self {
         let detail = error.to_string();
         match error {
-            ProbeError::Busy { .. } => Self::Busy { detail, seconds: 1 },
+            ProbeError::Busy { .. } => Self::Busy { code: "too_many_requests", detail, seconds: 1 },
             ProbeError::ShuttingDown => {
                 Self::Plain { status: StatusCode::SERVICE_UNAVAILABLE, code: "shutting_down", detail }
             }
