@@ -130,8 +130,12 @@ fn is_judged_alike(policy: &EgressPolicy, answer: IpAddr, port: u16) {
     let canonical = answer.to_canonical();
     assert_eq!(policy.check_address(SocketAddr::new(canonical, port)).is_ok(), verdict, "{answer}");
     let is_metadata = match canonical {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.octets() == [168, 63, 129, 16] || v4.octets() == [100, 100, 100, 200],
-        IpAddr::V6(v6) => v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254),
+        IpAddr::V4(v4) => {
+            v4.is_link_local() || v4.octets() == [168, 63, 129, 16] || v4.octets() == [100, 100, 100, 200]
+        }
+        IpAddr::V6(v6) => {
+            v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
+        }
     };
     assert!(!(verdict && is_metadata), "{answer} was permitted");
     if policy.allow_cidrs.is_empty() {
@@ -165,7 +169,10 @@ pub fn urls(data: &[u8]) {
             assert_eq!(policy.check_address(SocketAddr::new(address, url.host().port())), Ok(()));
         } else if policy.allow_cidrs.is_empty() {
             let name = url.host().name();
-            assert!(name.contains('.') && !name.ends_with(".local") && !name.ends_with(".internal"), "{name}");
+            assert!(
+                name.contains('.') && !name.ends_with(".local") && !name.ends_with(".internal"),
+                "{name}"
+            );
             assert!(name.parse::<IpAddr>().is_err(), "{name} is an address");
         }
     }
@@ -230,8 +237,6 @@ mod tests {
 
     #[test]
     fn what_fuzzing_found_worth_keeping_and_its_mutations_break_nothing() {
-        for (target, run) in TARGETS {
-            posthaste_corpus::replay(target, mutations(target), run);
-        }
+        posthaste_corpus::replay_all(TARGETS, mutations);
     }
 }

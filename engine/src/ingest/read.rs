@@ -89,14 +89,14 @@ impl Query {
         Ok(Self::Count { application: application(ingest, name)? })
     }
 
-    /// Writes the answer. `false` when the client went away while it was waited for.
+    /// Writes the answer. Waits no longer once the client sends no more: it may be gone.
     pub(super) async fn answer(
         self,
         ingest: &Arc<Ingest>,
         version: Version,
         out: &mut BytesMut,
         gone: &Notify,
-    ) -> bool {
+    ) {
         let read = match self {
             Self::Outcomes { streams, count, until } => {
                 return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
@@ -109,15 +109,13 @@ impl Query {
             }
             Self::Count { application } => {
                 let messages = ingest.reader.messages_of(application.as_u64());
-                Encoder::new(out, version).integer(i64::try_from(messages).unwrap_or(i64::MAX));
-                return true;
+                return Encoder::new(out, version).integer(i64::try_from(messages).unwrap_or(i64::MAX));
             }
         };
         match read {
             Ok(bytes) => out.extend_from_slice(&bytes),
             Err(error) => Encoder::new(out, version).error(ErrorCode::Err, error),
         }
-        true
     }
 }
 
@@ -140,7 +138,7 @@ async fn answer_outcomes(
     version: Version,
     out: &mut BytesMut,
     gone: &Notify,
-) -> bool {
+) {
     let following: Vec<Following> =
         streams.iter().map(|stream| ingest.outcomes.follow(stream.application)).collect();
     let streams = Arc::new(streams);
@@ -156,13 +154,11 @@ async fn answer_outcomes(
         let found: Vec<Vec<StreamedOutcome>> = match blocking(read).await {
             Ok(found) => found,
             Err(error) => {
-                Encoder::new(out, version).error(ErrorCode::Err, error);
-                return true;
+                return Encoder::new(out, version).error(ErrorCode::Err, error);
             }
         };
         if found.iter().any(|outcomes| !outcomes.is_empty()) {
-            encode_outcomes(&streams, &found, version, out);
-            return true;
+            return encode_outcomes(&streams, &found, version, out);
         }
         let any_news = std::future::poll_fn(|context| {
             let heard = news.iter_mut().any(|news| news.as_mut().poll(context).is_ready());
@@ -170,11 +166,13 @@ async fn answer_outcomes(
         });
         tokio::select! {
             () = any_news => {}
-            () = passed(until) => {
-                Encoder::new(out, version).null_array();
-                return true;
+            () = passed(until) => return Encoder::new(out, version).null_array(),
+            () = gone.notified() => {
+                // Whoever has only said its last word still gets the answers to what it asked behind this, and those
+                // do not wait either.
+                gone.notify_one();
+                return Encoder::new(out, version).null_array();
             }
-            () = gone.notified() => return false,
         }
     }
 }

@@ -59,11 +59,8 @@ pub(super) async fn write(
                     return;
                 }
                 waiting.store(true, Ordering::Relaxed);
-                let answered = query.answer(&ingest, version, &mut out, &gone).await;
+                query.answer(&ingest, version, &mut out, &gone).await;
                 waiting.store(false, Ordering::Relaxed);
-                if !answered {
-                    return;
-                }
             }
         }
         if (queue.is_empty() || out.len() >= WRITE_BYTES) && flush(&mut output, &mut out).await.is_err() {
