@@ -13,6 +13,18 @@ use std::path::{Path, PathBuf};
 /// The longest mutation, in bytes. Kept inputs may be longer.
 const MUTATION_BYTES_MAX: usize = 2_048;
 
+/// Does [`replay`] for each of these targets; `mutations` says how many of which.
+///
+/// # Panics
+/// When any of them does, after all had their turn.
+pub fn replay_all(targets: &[(&str, fn(&[u8]))], mutations: impl Fn(&str) -> u32) {
+    let breaks = |(target, run): &&(&str, fn(&[u8]))| {
+        catch_unwind(AssertUnwindSafe(|| replay(target, mutations(target), run))).is_err()
+    };
+    let broken: Vec<_> = targets.iter().filter(breaks).map(|(target, _)| *target).collect();
+    assert!(broken.is_empty(), "broken targets, see above: {broken:?}");
+}
+
 /// Runs `target` on each file kept for it, then on `mutations` mutations of them.
 ///
 /// # Panics

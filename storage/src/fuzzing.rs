@@ -98,8 +98,6 @@ mod tests {
 
     #[test]
     fn what_fuzzing_found_worth_keeping_and_its_mutations_break_nothing() {
-        for (target, run) in TARGETS {
-            posthaste_corpus::replay(target, mutations(target), run);
-        }
+        posthaste_corpus::replay_all(TARGETS, mutations);
     }
 }

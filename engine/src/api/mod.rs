@@ -40,6 +40,8 @@ mod export;
 mod extract;
 mod fields;
 mod filter_test;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod health;
 mod idempotency;
 mod message;

@@ -38,6 +38,8 @@ mod editor;
 mod endpoint;
 mod endpoint_draft;
 mod event_type;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod lookup;
 mod page;
 mod record;
@@ -47,7 +49,7 @@ mod secret;
 mod task;
 mod url_rules;
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fakes;
 #[cfg(test)]
 mod tests;

@@ -14,3 +14,4 @@ pub mod retry;
 pub mod shard;
 pub mod tick;
 pub mod wheel;
+pub mod word;

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use super::tick::Tick;
 use super::wheel::WHEEL_STEP_MS;
+use super::word::Word;
 
 /// How much earlier than its moment an attempt may begin: two steps of the wheel. Who is woken up to a step too late
 /// would otherwise lose what it did not use meanwhile.
@@ -24,15 +25,18 @@ const NS_PER_MS: u64 = 1_000_000;
 const NS_PER_SECOND: u64 = 1_000_000_000;
 
 /// See the head of this file. The default sets no limit.
+pub type PaceCell = PaceCellOn<AtomicU64>;
+
+/// A [`PaceCell`] on any words.
 #[derive(Debug, Default)]
-pub struct PaceCell {
+pub struct PaceCellOn<W> {
     /// Nanoseconds from one attempt to the next; 0: no limit.
-    interval_ns: AtomicU64,
+    interval_ns: W,
     /// When the next attempt is due, in unix nanoseconds.
-    next_ns: AtomicU64,
+    next_ns: W,
 }
 
-impl PaceCell {
+impl<W: Word> PaceCellOn<W> {
     /// At most so many attempts a second; `None`: no limit.
     pub fn new(rate: Option<NonZeroU16>) -> Self {
         let cell = Self::default();
@@ -77,10 +81,12 @@ impl PaceCell {
         }
         let now_ns = now.as_ms() * NS_PER_MS;
         let latest_ns = now_ns + AHEAD_NS + interval_ns;
-        // It always succeeds: the closure gives a new value for every old one.
-        let _ = self.next_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |next_ns| {
-            Some(next_ns.clamp(now_ns, latest_ns) + interval_ns)
-        });
+        let mut next_ns = self.next_ns.load(Ordering::Relaxed);
+        while let Err(current) =
+            self.next_ns.exchange(next_ns, next_ns.clamp(now_ns, latest_ns) + interval_ns, Ordering::Relaxed)
+        {
+            next_ns = current;
+        }
     }
 }
 
@@ -109,6 +115,22 @@ mod tests {
             }
         }
         begun
+    }
+
+    #[test]
+    fn in_no_order_of_steps_is_an_attempt_not_counted() {
+        loom::model(|| {
+            let cell = loom::sync::Arc::new(PaceCellOn::<loom::sync::atomic::AtomicU64>::default());
+            cell.set(NonZeroU16::new(10));
+            let other = cell.clone();
+            let there = loom::thread::spawn(move || other.spend(START));
+            cell.spend(START);
+            there.join().expect("it does not panic");
+            // Two attempts: the next one is due two intervals on, of which the first part may be gone ahead of.
+            assert_eq!(cell.wait(START), Duration::from_millis(100));
+            assert_eq!(cell.wait(START + Duration::from_millis(200)), Duration::ZERO);
+            assert!(cell.wait(START + Duration::from_millis(150)) > Duration::ZERO);
+        });
     }
 
     #[test]

@@ -145,7 +145,7 @@ impl EgressPolicy {
 
     /// The addresses of a name that may be connected to, in their order. One forbidden answer forbids the
     /// name, unless the policy is lenient and another answer is permitted.
-    pub(super) fn vet(&self, answers: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, AddressForbidden> {
+    pub(crate) fn vet(&self, answers: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, AddressForbidden> {
         let mut permitted = Vec::with_capacity(answers.len());
         let mut refusal = None;
         for answer in answers {

@@ -27,6 +27,8 @@ mod egress;
 mod ended;
 mod failure;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod header_names;
 mod headers;
 mod host;

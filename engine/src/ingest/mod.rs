@@ -20,6 +20,8 @@
 
 mod batch;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod read;
 mod replies;
 

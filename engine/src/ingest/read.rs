@@ -90,15 +90,15 @@ impl Query {
         Ok(Self::Count { application: application(ingest, name)? })
     }
 
-    /// Writes the answer. `None` when the client went away while it was waited for; otherwise the place among the
-    /// large answers that it takes until it has been written.
+    /// Writes the answer, and returns the place among the large answers that it takes until it has been written. Waits
+    /// no longer once the client sends no more: it may be gone.
     pub(super) async fn answer(
         self,
         ingest: &Arc<Ingest>,
         version: Version,
         out: &mut BytesMut,
         gone: &Notify,
-    ) -> Option<LargeAnswer> {
+    ) -> LargeAnswer {
         let (read, place) = match self {
             Self::Outcomes { streams, count, until } => {
                 return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
@@ -113,14 +113,14 @@ impl Query {
             Self::Count { application } => {
                 let messages = ingest.reader.messages_of(application.as_u64());
                 Encoder::new(out, version).integer(i64::try_from(messages).unwrap_or(i64::MAX));
-                return Some(None);
+                return None;
             }
         };
         match read {
             Ok(bytes) => out.extend_from_slice(&bytes),
             Err(error) => Encoder::new(out, version).error(ErrorCode::Err, error),
         }
-        Some(place)
+        place
     }
 }
 
@@ -153,7 +153,7 @@ async fn answer_outcomes(
     version: Version,
     out: &mut BytesMut,
     gone: &Notify,
-) -> Option<LargeAnswer> {
+) -> LargeAnswer {
     let bytes_max = ANSWER_BYTES / streams.len().max(1);
     let following: Vec<Following> =
         streams.iter().map(|stream| ingest.outcomes.follow(stream.application)).collect();
@@ -174,12 +174,12 @@ async fn answer_outcomes(
             Ok(found) => found,
             Err(error) => {
                 Encoder::new(out, version).error(ErrorCode::Err, error);
-                return Some(place);
+                return place;
             }
         };
         if found.iter().any(|outcomes| !outcomes.is_empty()) {
             encode_outcomes(&streams, &found, version, out);
-            return Some(place);
+            return place;
         }
         // Who waits for news takes no place.
         drop(place);
@@ -192,9 +192,15 @@ async fn answer_outcomes(
             () = any_news => {}
             () = passed(until) => {
                 Encoder::new(out, version).null_array();
-                return Some(None);
+                return None;
             }
-            () = gone.notified() => return None,
+            () = gone.notified() => {
+                // Whoever has only said its last word still gets the answers to what it asked behind this, and those
+                // do not wait either.
+                gone.notify_one();
+                Encoder::new(out, version).null_array();
+                return None;
+            }
         }
     }
 }

@@ -63,10 +63,9 @@ pub(super) async fn write(
                     return;
                 }
                 waiting.store(true, Ordering::Relaxed);
-                let answered = query.answer(&ingest, version, &mut out, &gone).await;
+                let _place = query.answer(&ingest, version, &mut out, &gone).await;
                 waiting.store(false, Ordering::Relaxed);
                 // A place among the large answers is kept until the client has taken it.
-                let Some(_place) = answered else { return };
                 if flush(&ingest, &mut output, &mut out).await == Taken::No {
                     return;
                 }

@@ -8,9 +8,9 @@ mod inbox;
 mod own_urls;
 mod places;
 mod thread;
+mod unstored;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use posthaste_storage::Position;
 
@@ -24,6 +24,7 @@ pub(crate) use places::Places;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use thread::run;
 pub(crate) use thread::{ShardThread, spawn};
+use unstored::Unstored;
 
 /// Deliveries in an inbox beyond which publishers are held back.
 const INBOX_PRESSURE: usize = 32_768;
@@ -52,9 +53,7 @@ pub(crate) enum ToShard {
 struct Front {
     inbox: Inbox<ToShard>,
     /// Reports handed to the writer and not stored yet.
-    unstored: AtomicUsize,
-    /// Whether the shard waits for some of them to be stored.
-    held_back: AtomicBool,
+    unstored: Unstored,
 }
 
 /// All shards, as others see them.
@@ -149,11 +148,7 @@ impl Shards {
     /// So many reports of each shard have been stored. A shard that held back because of them goes on.
     pub(crate) fn stored(&self, counts: &[usize]) {
         for (front, count) in self.fronts.iter().zip(counts) {
-            if *count == 0 {
-                continue;
-            }
-            front.unstored.fetch_sub(*count, Ordering::SeqCst);
-            if front.held_back.swap(false, Ordering::SeqCst) {
+            if *count > 0 && front.unstored.stored(*count) {
                 front.inbox.wake();
             }
         }

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -181,16 +180,9 @@ impl Running {
         }
     }
 
-    /// Whether too much is not stored yet. Said before it is looked at again, so that the writer, who wakes
-    /// those who said so, cannot slip in between.
+    /// Whether too much is not stored yet. The writer wakes a shard that was told so.
     fn is_held_back(&self) -> bool {
-        let front = self.front();
-        let too_much = || front.unstored.load(Ordering::SeqCst) + self.reports.len() >= UNSTORED_MAX;
-        if !too_much() {
-            return false;
-        }
-        front.held_back.store(true, Ordering::SeqCst);
-        too_much()
+        self.front().unstored.is_too_much(self.reports.len(), UNSTORED_MAX)
     }
 
     fn do_action(&mut self, action: Action<Arc<Message>, Report>) {
@@ -228,7 +220,7 @@ impl Running {
             return;
         }
         let events = std::mem::take(&mut self.reports);
-        self.front().unstored.fetch_add(events.len(), Ordering::SeqCst);
+        self.front().unstored.add(events.len());
         self.shard.writer.send(Job::Report { shard: self.shard.number, events });
     }
 

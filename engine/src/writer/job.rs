@@ -33,7 +33,7 @@ impl PublishReply {
     }
 
     /// Nobody may be waiting any more.
-    pub(super) fn send(self, answers: PublishAnswers) -> Result<(), PublishAnswers> {
+    pub(crate) fn send(self, answers: PublishAnswers) -> Result<(), PublishAnswers> {
         self.answers.send(answers)
     }
 }

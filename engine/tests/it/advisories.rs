@@ -109,6 +109,7 @@ fn sender(egress: EgressPolicy, answers: &[&[&str]]) -> Sender {
         egress,
         trust: Trust::load(None).expect("roots"),
         proxy: None,
+        name_servers: Vec::new(),
     };
     Sender::with_resolver(&config, names).expect("TLS")
 }

@@ -6,15 +6,19 @@ use super::rule::LockoutRule;
 use super::state::{HealthPhase, HealthState};
 use super::{Admit, HealthChange, HealthView};
 use crate::core::tick::Tick;
+use crate::core::word::Word;
 
 /// The health of one URL or host. Reading is one load; a step is a compare-and-swap, and one that changes
 /// nothing does not write, so that a locked-out host refuses millions without moving its cache line.
 ///
 /// `Relaxed` everywhere: the state is all there is, nobody reads other memory on the strength of it.
-#[derive(Debug, Default)]
-pub struct HealthCell(AtomicU64);
+pub type HealthCell = HealthCellOn<AtomicU64>;
 
-impl HealthCell {
+/// A [`HealthCell`] on any word.
+#[derive(Debug, Default)]
+pub struct HealthCellOn<W>(W);
+
+impl<W: Word> HealthCellOn<W> {
     /// What [`Self::admit`] would answer.
     pub fn peek(&self, now: Tick) -> Admit {
         super::peek(self.state(), now)
@@ -84,7 +88,7 @@ impl HealthCell {
             return Ok(());
         }
         self.0
-            .compare_exchange_weak(before.as_u64(), after.as_u64(), Ordering::Relaxed, Ordering::Relaxed)
+            .exchange(before.as_u64(), after.as_u64(), Ordering::Relaxed)
             .map(drop)
             .map_err(HealthState::from_u64)
     }
@@ -123,6 +127,54 @@ mod tests {
         assert_eq!(cell.admit(next, &rule), Admit::GoAsProbe);
         assert_eq!(cell.on_outcome(next, true, true, &rule), Some(HealthChange::Recovered));
         assert_eq!(cell.view(next).phase, HealthPhase::Healthy);
+    }
+
+    /// A cell on which a model checker tries every order of steps.
+    type Checked = HealthCellOn<loom::sync::atomic::AtomicU64>;
+
+    /// A cell that is locked out, the first moment at which it may be probed, and the rule.
+    fn locked_out() -> (loom::sync::Arc<Checked>, Tick, LockoutRule) {
+        let (cell, rule) = (loom::sync::Arc::new(Checked::default()), rule(1));
+        assert!(cell.on_outcome(START, false, false, &rule).is_some());
+        (cell, Tick::from_ms(1_732_300_031_000), rule)
+    }
+
+    #[test]
+    fn in_no_order_of_steps_do_two_threads_get_the_probe() {
+        loom::model(|| {
+            let (cell, now, rule) = locked_out();
+            let other = cell.clone();
+            let there = loom::thread::spawn(move || other.admit(now, &rule) == Admit::GoAsProbe);
+            let here = cell.admit(now, &rule) == Admit::GoAsProbe;
+            assert!(here ^ there.join().expect("it does not panic"));
+        });
+    }
+
+    #[test]
+    fn in_no_order_of_steps_is_a_probe_that_was_taken_back_lost() {
+        loom::model(|| {
+            let (cell, now, rule) = locked_out();
+            assert_eq!(cell.admit(now, &rule), Admit::GoAsProbe);
+            let other = cell.clone();
+            // A late failure of an attempt from before the lockout comes meanwhile.
+            let late = loom::thread::spawn(move || other.on_outcome(now, false, false, &rule));
+            cell.release_probe(now);
+            late.join().expect("it does not panic");
+            assert_eq!(cell.admit(now, &rule), Admit::GoAsProbe);
+        });
+    }
+
+    #[test]
+    fn in_no_order_of_steps_is_a_result_lost_or_a_lockout_told_twice() {
+        loom::model(|| {
+            let (cell, rule) = (loom::sync::Arc::new(Checked::default()), rule(2));
+            let other = cell.clone();
+            let there = loom::thread::spawn(move || other.on_outcome(START, false, false, &rule));
+            let here = cell.on_outcome(START, false, false, &rule);
+            let there = there.join().expect("it does not panic");
+            assert!(here.is_some() ^ there.is_some(), "{here:?} {there:?}");
+            assert!(matches!(cell.peek(START), Admit::Refuse { .. }));
+        });
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod tests;
 use super::tick::Tick;
 use state::{Parts, RESULTS_MAX, Stamp};
 
-pub use cell::HealthCell;
+pub use cell::{HealthCell, HealthCellOn};
 pub use rule::{
     LOCKOUT_WAIT_MAX, LOCKOUT_WAIT_MIN, LockoutRule, LockoutRuleError, LockoutSettings, PROBE_TIMEOUT_MAX,
     WINDOW_MAX,

@@ -14,6 +14,8 @@
 //! Not here: what the bytes mean (`reader`), and how long to wait for them (`deadline`).
 
 mod chunked;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod head;
 mod reader;
 #[cfg(test)]

@@ -83,7 +83,7 @@ fn options() -> impl Strategy<Value = LedgerOptions> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn no_delivery_is_lost_and_none_is_handed_out_twice(

@@ -110,10 +110,10 @@ fn commit(world: &mut World) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
-    fn the_log_says_what_it_was_told(ops in proptest::collection::vec(op(), 1..150)) {
+    fn the_log_says_what_it_was_told(ops in proptest::collection::vec(op(), 1..200)) {
         let mut world = World::new();
         for op in &ops {
             run(&mut world, op);

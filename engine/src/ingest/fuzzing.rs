@@ -1,0 +1,236 @@
+//! Any bytes on a connection, served as in production but for two things: the writer is one that answers at once and
+//! keeps nothing, and time is the test's.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use crossbeam_channel::Receiver;
+use parking_lot::Mutex;
+use posthaste_protocol::value::{Value, ValueDecoder, ValueLimits};
+use posthaste_storage::EntryId;
+use posthaste_storage::disk::sim::SimDisk;
+use posthaste_storage::log::{Log, LogOptions};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::runtime::Runtime;
+use tokio::sync::{Semaphore, watch};
+
+use super::connection::AUTH_TIMEOUT;
+use super::{Ingest, LARGE_ANSWERS_MAX, connection};
+use crate::budget::Budget;
+use crate::catalog::fakes::{editor, urls};
+use crate::catalog::{ApplicationDraft, EndpointDraft};
+use crate::config::UnknownEventTypes;
+use crate::core::ids::MessageId;
+use crate::fuzzing::pieces;
+use crate::listener::Places;
+use crate::metrics::Metrics;
+use crate::outcomes::Outcomes;
+use crate::publish::PublishLimits;
+use crate::shard::Shards;
+use crate::writer::{Job, queue};
+
+const PAYLOAD_BYTES_MAX: u64 = 512;
+/// Longer than any client waits for anything, but for those who wait for ever.
+const PATIENCE: Duration = Duration::from_secs(100 * 86_400);
+/// The most that a reply to one request takes, the table of commands aside.
+const REPLY_BYTES_MAX: usize = 64 << 10;
+
+struct World {
+    runtime: Runtime,
+    ingest: Arc<Ingest>,
+    jobs: Receiver<Job>,
+    _log: Log,
+    _stop: watch::Sender<bool>,
+    stop: watch::Receiver<bool>,
+}
+
+/// What a client sends, piece by piece, and then no more.
+struct Sent<'b, I> {
+    pieces: I,
+    rest: &'b [u8],
+}
+
+impl<'b, I: Iterator<Item = &'b [u8]> + Unpin> AsyncRead for Sent<'b, I> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        if self.rest.is_empty() {
+            self.rest = self.pieces.next().unwrap_or_default();
+        }
+        let (taken, rest) = self.rest.split_at(self.rest.len().min(into.remaining()));
+        into.put_slice(taken);
+        self.rest = rest;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// What a client gets.
+#[derive(Clone, Default)]
+struct Got(Arc<Mutex<BytesMut>>);
+
+impl AsyncWrite for Got {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+        self.0.lock().extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The replies are whole, of the protocol, bounded, and the same however the bytes arrive. Two bytes choose whether a
+/// password is asked for (it is `secret`), and the pieces.
+pub(crate) fn connections(data: &[u8]) {
+    thread_local! {
+        static OPEN: World = World::new("");
+        static GUARDED: World = World::new("secret");
+    }
+    let Some((&[how, seed], bytes)) = data.split_first_chunk() else { return };
+    let world = if how & 1 == 0 { &OPEN } else { &GUARDED };
+    world.with(|world| {
+        let Some(whole) = world.replies([bytes].into_iter()) else { return };
+        let values = are_replies(&whole, bytes.len());
+        let pieced = world.replies(pieces(bytes, seed)).expect("it ended when it was sent whole");
+        // What INFO counts changes from one connection to the next.
+        if !whole.windows(8).any(|text| text == b"# Server") {
+            assert_eq!(
+                pieced.escape_ascii().to_string(),
+                whole.escape_ascii().to_string(),
+                "in pieces, and whole"
+            );
+        }
+        if how & 1 != 0 && !bytes.windows(6).any(|text| text == b"secret") {
+            let is_id =
+                |value: &Value| matches!(value, Value::Bulk(text) if text.contains(&b'-') && text[0] == b'1');
+            assert!(!values.iter().any(is_id), "a stranger published");
+        }
+    });
+}
+
+fn are_replies(bytes: &[u8], sent: usize) -> Vec<Value> {
+    let mut input = BytesMut::from(bytes);
+    let (mut decoder, mut values) = (ValueDecoder::new(ValueLimits::default()), Vec::new());
+    while let Some(value) = decoder.decode(&mut input).expect("replies are of the protocol") {
+        values.push(value);
+    }
+    assert!(input.is_empty(), "a reply is cut short");
+    // An empty request has two bytes, a request that is answered has five.
+    assert!(values.len() <= 1 + sent / 3, "{} replies to {sent} bytes", values.len());
+    assert!(bytes.len() <= (1 + values.len()) * REPLY_BYTES_MAX);
+    values
+}
+
+impl World {
+    fn new(password: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.expect("a runtime");
+        let (editor, _) = editor(UnknownEventTypes::Accept);
+        let catalog = runtime.block_on(async {
+            let draft = ApplicationDraft {
+                uid: Some("a".into()),
+                name: "Shop".into(),
+                ..ApplicationDraft::default()
+            };
+            let application = editor.create_application(draft).await.expect("an application");
+            let draft = EndpointDraft { url: "https://a.example/".into(), ..EndpointDraft::default() };
+            editor.create_endpoint(application.id, draft, None).await.expect("an endpoint");
+            editor.catalog().clone()
+        });
+        let (log, _) =
+            Log::open(Arc::new(SimDisk::new()), Path::new("/log"), LogOptions::new(1 << 20)).expect("a log");
+        let (writer, jobs) = queue();
+        let (stop, stopped) = watch::channel(false);
+        let ingest = Ingest {
+            catalog,
+            writer,
+            shards: Shards::new(1),
+            outcomes: Outcomes::new(log.reader()),
+            reader: log.reader(),
+            metrics: Metrics::new(),
+            limits: PublishLimits {
+                payload_bytes_max: PAYLOAD_BYTES_MAX,
+                unknown_event_types: UnknownEventTypes::Accept,
+                urls: urls(),
+            },
+            password: password.into(),
+            places: Places::new("ingest", 10, 10),
+            strikes: Mutex::default(),
+            request_timeout: Duration::from_secs(60),
+            idle_timeout: Duration::from_secs(60),
+            budget: Budget::new(1 << 20),
+            large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
+            connection_ids: AtomicI64::new(0),
+        };
+        Self { runtime, ingest: Arc::new(ingest), jobs, _log: log, _stop: stop, stop: stopped }
+    }
+
+    /// What a connection answers to these bytes; `None` when it waits for ever, as a client may ask it to.
+    fn replies<'b>(&self, pieces: impl Iterator<Item = &'b [u8]> + Unpin) -> Option<Vec<u8>> {
+        self.ingest.connection_ids.store(0, Ordering::Relaxed);
+        let got = Got::default();
+        let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+        let served = self.runtime.block_on(async {
+            let sent = Sent { pieces, rest: &[] };
+            let by = tokio::time::Instant::now() + AUTH_TIMEOUT;
+            let serving = connection::serve(&self.ingest, (sent, got.clone()), peer, by, self.stop.clone());
+            tokio::select! {
+                served = tokio::time::timeout(PATIENCE, serving) => served.is_ok(),
+                never = self.write() => never,
+            }
+        });
+        // Whatever happened, nothing of what was read is still held.
+        self.jobs.try_iter().for_each(drop);
+        let got = got.0.lock().to_vec();
+        served.then_some(got)
+    }
+
+    /// The writer: ids from one on, at once.
+    async fn write(&self) -> bool {
+        let mut id = EntryId::new(1_000, 0);
+        loop {
+            for job in self.jobs.try_iter() {
+                let Job::Publish { messages, reply } = job else {
+                    panic!("a connection only publishes: {job:?}")
+                };
+                let ids = messages.iter().map(|message| {
+                    assert!(message.payload.len() as u64 <= PAYLOAD_BYTES_MAX);
+                    id = id.next();
+                    Ok(MessageId(id))
+                });
+                // The connection may be gone.
+                let _ = reply.send(ids.collect());
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Found by fuzzing (`connections`): whether they were answered was left to chance.
+    #[test]
+    fn a_client_that_has_said_its_last_word_gets_every_answer() {
+        let world = World::new("");
+        let said = b"XREAD STREAMS outcomes:a 0\r\nXREAD BLOCK 0 STREAMS outcomes:a $\r\n\
+            XREAD BLOCK 0 STREAMS outcomes:a $\r\nXLEN messages:a\r\nPING\r\n";
+        for _ in 0..50 {
+            let answered = world.replies([&said[..]].into_iter()).expect("it ends");
+            assert_eq!(answered, b"*-1\r\n*-1\r\n*-1\r\n:0\r\n+PONG\r\n");
+        }
+    }
+}
