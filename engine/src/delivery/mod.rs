@@ -34,6 +34,7 @@ mod http1;
 mod http2;
 mod identity;
 mod lease;
+mod metered;
 mod name_server;
 mod pool;
 mod proxy;

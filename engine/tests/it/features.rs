@@ -212,6 +212,7 @@ const ROWS: &[Row] = &[
             "a_certificate_that_cannot_be_believed_is_refused_in_words",
             "a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_delivered_to_even_after_a_restart",
             "a_connection_is_never_used_under_another_identity",
+            "every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_everything",
         ],
     },
     Row {
@@ -384,6 +385,9 @@ const ROWS: &[Row] = &[
             "a_dropped_request_gets_no_byte_but_those_before_it_get_their_answers",
             "the_same_requests_in_the_same_order_meet_the_same_fate",
             "the_operations_document_names_every_behaviour_of_the_test_receiver",
+            "each_fault_is_at_a_port_of_its_own",
+            "the_operations_document_names_every_fault",
+            "every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_everything",
         ],
     },
     Row {

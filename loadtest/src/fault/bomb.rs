@@ -89,7 +89,10 @@ mod tests {
     fn bombs_are_small_and_unpack_to_a_multiple() {
         let packed = gzip(4_000);
         assert!(packed.len() < 7_000);
-        let arguments = ["-c", "import sys,zlib;d=zlib.decompressobj(31);sys.stdout.buffer.write(d.decompress(sys.stdin.buffer.read()[:-8]))"];
+        let arguments = [
+            "-c",
+            "import sys,zlib;d=zlib.decompressobj(31);sys.stdout.buffer.write(d.decompress(sys.stdin.buffer.read()[:-8]))",
+        ];
         if let Some(bytes) = unpacked("python3", &arguments, &packed) {
             assert_eq!(bytes, 258 * 4_000 + 1);
         }

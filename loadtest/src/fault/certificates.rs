@@ -51,8 +51,8 @@ impl Authority {
         let certificate = self.certificate(certified, &key)?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()?;
+        let builder =
+            ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
         let builder = if certified == Certified::ClientAsked {
             let mut roots = RootCertStore::empty();
             roots.add(self.0.der().clone())?;

@@ -11,11 +11,13 @@ const OK: &[End] = &[End::of("success", 204, "")];
 const OK_WITH_BODY: &[End] = &[End::of("success", 200, "")];
 const SILENT: &[End] = &[End::of("timeout_first_byte", 0, "no response began in time")];
 const UNFINISHED: &[End] = &[End::of("timeout_total", 0, "the response was not complete in time")];
-const BROKEN: &[End] = &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
+const BROKEN: &[End] =
+    &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
 const NOT_HTTP: &[End] = &[End::of("protocol_error", 0, "the response is not valid HTTP")];
 const HEAD_TOO_LONG: &[End] = &[End::of("protocol_error", 0, "its head is longer than 16384 bytes")];
 const TOO_MANY_HEADERS: &[End] = &[End::of("protocol_error", 0, "too many headers")];
-const TOO_MUCH: &[End] = &[End::of("protocol_error", 0, "the receiver sent more bytes than an exchange may have")];
+const TOO_MUCH: &[End] =
+    &[End::of("protocol_error", 0, "the receiver sent more bytes than an exchange may have")];
 const BAD_CHUNK: &[End] = &[End::of("protocol_error", 0, "a chunk of its body is not framed")];
 const BAD_LENGTH: &[End] = &[End::of("protocol_error", 0, "its content-length is not one number")];
 /// A request that meets a closing connection may have arrived: it is not sent again within its attempt.

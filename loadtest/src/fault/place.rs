@@ -131,7 +131,10 @@ fn hold(backlog: Option<i32>, held: &mut Vec<Held>) -> anyhow::Result<SocketAddr
     if let Some(backlog) = backlog {
         socket.listen(backlog)?;
         while let Ok(tcp) = TcpStream::connect_timeout(&address, FILLING_PATIENCE) {
-            anyhow::ensure!(filling.len() < FILLING_MAX, "a listener with a queue of {backlog} is never full");
+            anyhow::ensure!(
+                filling.len() < FILLING_MAX,
+                "a listener with a queue of {backlog} is never full"
+            );
             filling.push(tcp);
         }
     }

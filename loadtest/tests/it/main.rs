@@ -6,6 +6,7 @@
 //! | what it can read | `http1` |
 //! | what it says about what came | `stats`, `signatures` |
 //! | the process | `start`, `bad_input` |
+//! | receivers that mean no good | `hostile` |
 //! | plain clients | `client` |
 //! | loads against an engine | `loads`, `impossible` |
 //!
@@ -15,6 +16,7 @@ mod bad_input;
 mod behaviours;
 mod client;
 mod harness;
+mod hostile;
 mod http1;
 mod impossible;
 mod loads;

@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::judge::Judge;
 use super::super::context::setting;
+use super::judge::Judge;
 use crate::engine::{Api, Setting};
 use crate::receiver::{Arrival, Observer, Options, Receiver};
 
@@ -106,7 +106,8 @@ impl Beside {
         let mut slowest: f64 = 0.0;
         for endpoint in endpoints["data"].as_array().into_iter().flatten() {
             let id = endpoint["id"].as_str().unwrap_or_default();
-            let path = format!("/api/v1/app/{APPLICATION}/attempt/endpoint/{id}?limit=250&with_content=false");
+            let path =
+                format!("/api/v1/app/{APPLICATION}/attempt/endpoint/{id}?limit=250&with_content=false");
             let page: Value = serde_json::from_str(&api.text(&path)?)?;
             for attempt in page["data"].as_array().into_iter().flatten() {
                 judge.beside(attempt);

@@ -98,7 +98,10 @@ impl Judge {
             Some(end) => *tally.ends.entry(end).or_default() += 1,
             None => {
                 let (name, by) = (fault.name, transport.name());
-                self.say(format!("{name} {by} ended as {outcome} {status} '{detail}', not as {:?}", fault.ends));
+                self.say(format!(
+                    "{name} {by} ended as {outcome} {status} '{detail}', not as {:?}",
+                    fault.ends
+                ));
             }
         }
         let share = self.deadlines.share_used(&attempt["timing"]);
