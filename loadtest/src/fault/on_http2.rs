@@ -13,6 +13,9 @@ const UNFINISHED: &[End] = &[End::of("timeout_total", 0, "the response was not c
 const TOO_MUCH: &[End] =
     &[End::of("protocol_error", 0, "the receiver sent more bytes than an exchange may have")];
 const TOO_MANY_FRAMES: &[End] = &[End::of("connection_lost", 0, "too_many_data_frames")];
+/// What comes before a request is noticed before it is sent, or after.
+const BROKEN_AT_ONCE: &[End] =
+    &[BROKEN[0], End::of("connection_lost", 0, "the receiver closed the connection at once")];
 const BROKEN: &[End] =
     &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
 
@@ -123,7 +126,7 @@ pub(super) const FAULTS: &[Fault] = faults! {
     "h2-no-streams", "lets no stream be opened", SILENT, with_setting((frames::MAX_CONCURRENT_STREAMS, 0));
     "h2-frame-too-long", "sends a frame of 1 MiB", BROKEN,
         Script::about(|stream| begun(stream, Send(frames::data(stream, &[b'.'; 1 << 20], true))));
-    "h2-bad-settings", "sends SETTINGS of five bytes", BROKEN, first(Send(frame(frames::SETTINGS, 0, 0, &[0; 5])));
+    "h2-bad-settings", "sends SETTINGS of five bytes", BROKEN_AT_ONCE, first(Send(frame(frames::SETTINGS, 0, 0, &[0; 5])));
     "h2-bad-window", "sends a window that overflows", BROKEN,
         Script::about(|_| vec![Send(frames::window_update(0, 0x7fff_ffff)), Stall]);
     "h2-window-ignored", "sends far more than the window allows", BROKEN,
@@ -162,6 +165,6 @@ pub(super) const FAULTS: &[Fault] = faults! {
     "h2-stall", "never answers", SILENT, Script::about(|_| vec![Stall]);
     "h2-stall-in-body", "stops in the body", UNFINISHED, Script::about(|stream| begun(stream, Stall));
     "h2-reset-connection", "resets the connection once the request has come", BROKEN, Script::about(|_| vec![Reset]);
-    "h2-http1", "answers as HTTP/1.1 though HTTP/2 was agreed on", BROKEN,
+    "h2-http1", "answers as HTTP/1.1 though HTTP/2 was agreed on", BROKEN_AT_ONCE,
         first(Send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));
 };
