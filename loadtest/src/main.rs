@@ -12,6 +12,7 @@
 //! | command | what it does |
 //! |---|---|
 //! | `receiver` | receives webhooks, well or badly, as the path of the URL says |
+//! | `faults` | receivers that mean no good, a port for each way |
 //! | `run` | one load of one's own choice against an engine |
 //! | `scenario` | the named loads behind the figures of docs/performance.md |
 //! | `torture` | kills, power cuts, failing disks, wrong clocks; docs/reliability.md |
@@ -46,6 +47,8 @@ struct Arguments {
 enum Command {
     /// Receive webhooks, well or badly, as the path of the URL says.
     Receiver(receiver::Arguments),
+    /// Listen with every fault that a receiver may have, each at a port of its own.
+    Faults(fault::Arguments),
     /// Publish a load of your own choice, look for every message at the receiver, and say how fast it was.
     Run(Box<run::Arguments>),
     /// Repeat one of the loads behind the figures that are published.
@@ -63,6 +66,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match arguments().command {
         Command::Receiver(arguments) => receiver::main(arguments),
+        Command::Faults(arguments) => fault::main(arguments),
         Command::Run(arguments) => run::main(*arguments),
         Command::Scenario(arguments) => scenario::main(arguments),
         Command::Torture(arguments) => torture::main(&arguments),

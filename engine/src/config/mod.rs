@@ -523,6 +523,15 @@ mod tests {
             refusal("[delivery]\nproxy = 'http://user:pass@proxy:3128'"),
             "delivery.proxy = (not shown): must not contain a user or password: they have settings of their own"
         );
+        assert_eq!(
+            refusal("[delivery]\nname_servers = ['dns.example']"),
+            "delivery.name_servers = dns.example: must be an address such as 192.0.2.53, 192.0.2.53:5353, \
+             2001:db8::53 or [2001:db8::53]:5353"
+        );
+        assert!(
+            refusal(&format!("[delivery]\nname_servers = [{}]", "'192.0.2.53',".repeat(9)))
+                .ends_with("(9 servers): must be at most 8")
+        );
         assert!(refusal("[delivery]\nsource_addresses = ['203.0.113.7/33']").contains("203.0.113.7/33"));
         assert!(refusal("[alerts]\napplication = 'a b'").starts_with("alerts.application = a b"));
         assert!(refusal("[alerts]\ndisable_after = '59m'").starts_with("alerts.disable_after = 59m"));

@@ -124,7 +124,7 @@ impl Connector {
         timing.tls_us = micros_since(began);
         let tls = handshake??;
         if tls.get_ref().1.alpn_protocol() == Some(b"h2") {
-            let shared = Http2::start(Stream::Tls(Box::new(tls)), permitted_at, open).await;
+            let shared = Http2::start(Stream::Tls(Box::new(tls)), self.response, permitted_at, open).await;
             return shared.map(Opened::Http2).map_err(|error| Failure::from_http2(&error));
         }
         Ok(self.http1(Stream::Tls(Box::new(tls)), permitted_at, open))

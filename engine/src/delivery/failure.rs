@@ -68,6 +68,9 @@ impl Failure {
             // In TLS 1.3 a server judges a client certificate after our side of the handshake.
             return Self::new(Outcome::TlsFailed, alert_failure(&alert));
         }
+        if is_allowance_spent(error) {
+            return AllowanceSpent.into();
+        }
         if let Some(cause) = find::<io::Error>(error)
             && matches!(cause.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput)
         {
@@ -95,6 +98,13 @@ fn alert_in(error: &(dyn Error + 'static)) -> Option<String> {
     // Of an error in a connection's task, HTTP/2 hands on the words alone.
     let words = find::<io::Error>(error)?.to_string();
     words.strip_prefix("received fatal alert: ").map(str::to_owned)
+}
+
+/// Whether it was we who broke off, because there was too much.
+fn is_allowance_spent(error: &(dyn Error + 'static)) -> bool {
+    // Of an error in a connection's task, HTTP/2 hands on the words alone.
+    find::<AllowanceSpent>(error).is_some()
+        || find::<io::Error>(error).is_some_and(|error| error.to_string() == AllowanceSpent.to_string())
 }
 
 /// The first error of this type in the chain of causes.

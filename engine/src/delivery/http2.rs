@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use super::failure::Failure;
 use super::http1::HEAD_BYTES_MAX;
 use super::lease::{OpenCount, Unanswered};
+use super::metered::{Allowance, Metered};
 use super::response::{Head, ResponseLimits, read_body};
 use super::stream::Stream;
 
@@ -32,13 +33,14 @@ const RESET_STREAMS_MAX: usize = 32;
 // One slow reader of a full stream must not stop the others.
 const _: () = assert!(STREAM_WINDOW_BYTES < CONNECTION_WINDOW_BYTES);
 
-type Http2Connection = Connection<TokioIo<Stream>, Full<Bytes>, LocalExecutor>;
+type Http2Connection = Connection<TokioIo<Metered>, Full<Bytes>, LocalExecutor>;
 
 /// One connection, shared by its streams.
 pub(super) struct Http2 {
     sender: SendRequest<Full<Bytes>>,
     task: AbortHandle,
     streams: Cell<usize>,
+    allowance: Allowance,
     /// What the receiver allows, as of its last word.
     streams_allowed: Rc<Cell<usize>>,
     /// Not used for new streams any more.
@@ -55,9 +57,11 @@ impl Http2 {
     /// Outside of a `LocalSet`.
     pub(super) async fn start(
         stream: Stream,
+        limits: ResponseLimits,
         permitted_at: Instant,
         open: OpenCount,
     ) -> hyper::Result<Rc<Self>> {
+        let allowance = Allowance::new(limits.exchange_bytes_max());
         let (sender, connection) = Builder::new(LocalExecutor)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
@@ -65,7 +69,7 @@ impl Http2 {
             .max_concurrent_reset_streams(RESET_STREAMS_MAX)
             .max_pending_accept_reset_streams(RESET_STREAMS_MAX)
             .max_local_error_reset_streams(RESET_STREAMS_MAX)
-            .handshake(TokioIo::new(stream))
+            .handshake(TokioIo::new(Metered::new(stream, allowance.clone())))
             .await?;
         let streams_allowed = Rc::new(Cell::new(connection.current_max_send_streams()));
         let task = tokio::task::spawn_local(run(connection, Rc::clone(&streams_allowed), open));
@@ -73,6 +77,7 @@ impl Http2 {
             sender,
             task: task.abort_handle(),
             streams: Cell::new(0),
+            allowance,
             streams_allowed,
             retired: Cell::new(false),
             answered_at: Cell::new(Instant::now()),
@@ -129,6 +134,7 @@ pub(super) struct Http2Stream {
 impl Http2Stream {
     pub(super) fn new(connection: Rc<Http2>) -> Self {
         connection.streams.set(connection.streams.get() + 1);
+        connection.allowance.begin(connection.streams.get());
         Self { connection, body: None }
     }
 

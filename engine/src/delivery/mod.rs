@@ -36,6 +36,7 @@ mod http1;
 mod http2;
 mod identity;
 mod lease;
+mod metered;
 mod name_server;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) mod network;

@@ -214,6 +214,7 @@ const ROWS: &[Row] = &[
             "a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_delivered_to_even_after_a_restart",
             "a_connection_is_never_used_under_another_identity",
             "what_an_authority_of_its_own_has_signed_is_verified_like_everything_else",
+            "every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_everything",
         ],
     },
     Row {
@@ -390,6 +391,9 @@ const ROWS: &[Row] = &[
             "a_dropped_request_gets_no_byte_but_those_before_it_get_their_answers",
             "the_same_requests_in_the_same_order_meet_the_same_fate",
             "the_operations_document_names_every_behaviour_of_the_test_receiver",
+            "each_fault_is_at_a_port_of_its_own",
+            "the_operations_document_names_every_fault",
+            "every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_everything",
         ],
     },
     Row {

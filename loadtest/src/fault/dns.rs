@@ -19,8 +19,8 @@ pub(crate) const FORBIDDEN: Ipv4Addr = Ipv4Addr::new(127, 66, 0, 1);
 /// The zone of all names.
 const ZONE: &str = "faults.example";
 const METADATA: Ipv4Addr = Ipv4Addr::new(169, 254, 169, 254);
-/// Addresses of a name that has many.
-const MANY: u8 = 200;
+/// Addresses of a name that has many: a datagram without extensions has no room for more.
+const MANY: u8 = 8;
 
 const A: u16 = 1;
 const CNAME: u16 = 5;
@@ -159,6 +159,8 @@ fn answer(question: &Question, asked: &mut HashSet<String>) -> Option<Vec<u8>> {
         }
         "dns-mapped" => question.answered(0, &[]),
         "dns-unspecified" => question.addresses(&[Ipv4Addr::UNSPECIFIED]),
+        "dns-chain" if is_behind(name) => question.addresses(&[ALLOWED]),
+        "dns-chain-forbidden" if is_behind(name) => question.addresses(&[FORBIDDEN]),
         "dns-chain" => {
             let (second, third) = (behind("second"), behind("third"));
             let aliases = [alias(name, &second), alias(&second, &third)];
@@ -170,10 +172,8 @@ fn answer(question: &Question, asked: &mut HashSet<String>) -> Option<Vec<u8>> {
         }
         "dns-chain-long" => question.answered(0, &[alias(name, &next_link(name))]),
         "dns-chain-loop" => question.answered(0, &[alias(name, name)]),
-        "dns-many" => {
-            let many: Vec<Ipv4Addr> = (1..=MANY).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect();
-            question.addresses(&many)
-        }
+        "dns-many" => question.addresses(&many(MANY)),
+        "dns-huge" => question.addresses(&many(u8::MAX)),
         "dns-other-name" => question.addresses_of("other.example", &[], &[ALLOWED]),
         "dns-other-question" => {
             let section = [encoded("other.example"), vec![0, 1, 0, 1]].concat();
@@ -190,6 +190,16 @@ fn answer(question: &Question, asked: &mut HashSet<String>) -> Option<Vec<u8>> {
         }
         _ => question.addresses(&[ALLOWED]),
     })
+}
+
+/// So many addresses, the first of them that of the receivers.
+fn many(count: u8) -> Vec<Ipv4Addr> {
+    (1..=count).map(|last| Ipv4Addr::new(127, 0, 0, last)).collect()
+}
+
+/// Whether another name leads to this one.
+fn is_behind(name: &str) -> bool {
+    name.starts_with("second.") || name.starts_with("third.")
 }
 
 /// `link-7.<rest>` after `link-6.<rest>`.

@@ -18,6 +18,7 @@
 //! Not here: what an engine made of them (`scenario::hostile`).
 
 mod answer;
+mod arguments;
 mod bomb;
 mod certificates;
 mod dns;
@@ -34,6 +35,7 @@ mod on_tls;
 mod place;
 mod step;
 
+pub(crate) use arguments::{Arguments, main};
 pub(crate) use dns::FORBIDDEN;
 pub(crate) use kind::{Fault, Transport};
 pub(crate) use place::{Place, Places};
@@ -49,6 +51,11 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Fault> {
         on_names::FAULTS,
     ];
     tables.into_iter().flatten()
+}
+
+/// Those whose names begin so.
+pub(crate) fn named(beginning: &str) -> Vec<&'static Fault> {
+    all().filter(|fault| fault.name.starts_with(beginning)).collect()
 }
 
 #[cfg(test)]
@@ -70,8 +77,9 @@ mod tests {
     #[test]
     fn the_operations_document_names_every_fault() {
         let document = include_str!("../../../docs/operations.md");
-        let rows = all().map(|fault| format!("| `{}` | {} |", fault.name, fault.what));
+        let by = |fault: &Fault| fault.by.iter().map(|by| by.name()).collect::<Vec<_>>().join(", ");
+        let rows = all().map(|fault| format!("| `{}` | {} | {} |", fault.name, by(fault), fault.what));
         let missing: Vec<String> = rows.filter(|row| !document.contains(row)).collect();
-        assert!(missing.is_empty(), "{}", missing.join("\n"));
+        assert!(missing.is_empty(), "docs/operations.md misses these rows:\n{}", missing.join("\n"));
     }
 }

@@ -10,6 +10,12 @@ const H2: &[Transport] = &[Transport::Http2];
 const OK: &[End] = &[End::of("success", 204, "")];
 const SILENT: &[End] = &[End::of("timeout_first_byte", 0, "no response began in time")];
 const UNFINISHED: &[End] = &[End::of("timeout_total", 0, "the response was not complete in time")];
+const TOO_MUCH: &[End] =
+    &[End::of("protocol_error", 0, "the receiver sent more bytes than an exchange may have")];
+const TOO_MANY_FRAMES: &[End] = &[End::of("connection_lost", 0, "too_many_data_frames")];
+/// What comes before a request is noticed before it is sent, or after.
+const BROKEN_AT_ONCE: &[End] =
+    &[BROKEN[0], End::of("connection_lost", 0, "the receiver closed the connection at once")];
 const BROKEN: &[End] =
     &[End::of("connection_lost", 0, "the connection broke before the response was complete")];
 
@@ -72,24 +78,24 @@ pub(super) const FAULTS: &[Fault] = faults! {
         });
     "h2-reset-flood", "resets the stream without end", BROKEN,
         Script::about(|stream| vec![Forever(frames::reset(stream, 8))]);
-    "h2-empty-data-flood", "sends empty DATA frames without end", UNFINISHED,
+    "h2-empty-data-flood", "sends empty DATA frames without end", TOO_MANY_FRAMES,
         Script::about(|stream| begun(stream, Forever(frames::data(stream, b"", false))));
-    "h2-empty-data-flood-deaf", "sends empty DATA frames without end and does not read", UNFINISHED,
+    "h2-empty-data-flood-deaf", "sends empty DATA frames without end and does not read", TOO_MANY_FRAMES,
         Script::about(|stream| begun(stream, Deaf(frames::data(stream, b"", false))));
-    "h2-padding-flood", "sends DATA frames of nothing but padding without end", UNFINISHED,
+    "h2-padding-flood", "sends DATA frames of nothing but padding without end", TOO_MANY_FRAMES,
         Script::about(|stream| begun(stream, Forever(frame(frames::DATA, 8, stream, &[0]))));
-    "h2-settings-flood", "sends SETTINGS without end", SILENT,
+    "h2-settings-flood", "sends SETTINGS without end", TOO_MUCH,
         Script::about(|_| vec![Forever(frames::settings(&[]))]);
-    "h2-settings-flood-deaf", "sends SETTINGS without end and does not read", SILENT,
+    "h2-settings-flood-deaf", "sends SETTINGS without end and does not read", TOO_MUCH,
         Script::about(|_| vec![Deaf(frames::settings(&[]))]);
-    "h2-ping-flood", "sends PING without end", SILENT, Script::about(|_| vec![Forever(frame(frames::PING, 0, 0, &[0; 8]))]);
-    "h2-ping-flood-deaf", "sends PING without end and does not read", SILENT,
+    "h2-ping-flood", "sends PING without end", TOO_MUCH, Script::about(|_| vec![Forever(frame(frames::PING, 0, 0, &[0; 8]))]);
+    "h2-ping-flood-deaf", "sends PING without end and does not read", TOO_MUCH,
         Script::about(|_| vec![Deaf(frame(frames::PING, 0, 0, &[0; 8]))]);
-    "h2-window-flood", "sends WINDOW_UPDATE without end", BROKEN,
+    "h2-window-flood", "sends WINDOW_UPDATE without end", TOO_MUCH,
         Script::about(|stream| vec![Forever(frames::window_update(stream, 1 << 20))]);
-    "h2-unknown-flood", "sends frames of an unknown type without end", SILENT,
+    "h2-unknown-flood", "sends frames of an unknown type without end", TOO_MUCH,
         Script::about(|_| vec![Forever(frame(0xfe, 0, 0, &[0; 100]))]);
-    "h2-priority-flood", "sends PRIORITY without end", SILENT,
+    "h2-priority-flood", "sends PRIORITY without end", TOO_MUCH,
         Script::about(|stream| vec![Forever(frame(2, 0, stream, &[0, 0, 0, 0, 1]))]);
     "h2-continuation-flood", "sends a header block without end", BROKEN,
         Script::about(|stream| vec![
@@ -120,7 +126,7 @@ pub(super) const FAULTS: &[Fault] = faults! {
     "h2-no-streams", "lets no stream be opened", SILENT, with_setting((frames::MAX_CONCURRENT_STREAMS, 0));
     "h2-frame-too-long", "sends a frame of 1 MiB", BROKEN,
         Script::about(|stream| begun(stream, Send(frames::data(stream, &[b'.'; 1 << 20], true))));
-    "h2-bad-settings", "sends SETTINGS of five bytes", BROKEN, first(Send(frame(frames::SETTINGS, 0, 0, &[0; 5])));
+    "h2-bad-settings", "sends SETTINGS of five bytes", BROKEN_AT_ONCE, first(Send(frame(frames::SETTINGS, 0, 0, &[0; 5])));
     "h2-bad-window", "sends a window that overflows", BROKEN,
         Script::about(|_| vec![Send(frames::window_update(0, 0x7fff_ffff)), Stall]);
     "h2-window-ignored", "sends far more than the window allows", BROKEN,
@@ -142,7 +148,7 @@ pub(super) const FAULTS: &[Fault] = faults! {
         });
     "h2-bad-hpack", "sends a header block that is none", BROKEN,
         Script::about(|stream| vec![Send(frames::headers(stream, &[0xff; 20], true)), Stall]);
-    "h2-interim-flood", "sends 103 without end", SILENT,
+    "h2-interim-flood", "sends 103 without end", TOO_MUCH,
         Script::about(|stream| {
             let early = frames::header_block(103, std::iter::empty());
             vec![Forever(frames::headers(stream, &early, false))]
@@ -159,6 +165,6 @@ pub(super) const FAULTS: &[Fault] = faults! {
     "h2-stall", "never answers", SILENT, Script::about(|_| vec![Stall]);
     "h2-stall-in-body", "stops in the body", UNFINISHED, Script::about(|stream| begun(stream, Stall));
     "h2-reset-connection", "resets the connection once the request has come", BROKEN, Script::about(|_| vec![Reset]);
-    "h2-http1", "answers as HTTP/1.1 though HTTP/2 was agreed on", BROKEN,
+    "h2-http1", "answers as HTTP/1.1 though HTTP/2 was agreed on", BROKEN_AT_ONCE,
         first(Send(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".to_vec()));
 };

@@ -7,12 +7,16 @@ use super::step::Step::{Close, Deaf, Reset};
 
 const REFUSED: &[End] = &[End::of("connect_failed", 0, "connection refused")];
 const UNREACHED: &[End] = &[End::of("timeout_connect", 0, "no connection was established in time")];
-/// By how much of the request was written before the end was noticed.
+/// It depends on how far the engine had come when the end was noticed.
 const HUNG_UP: &[End] = &[
     End::of("connection_lost", 0, "the connection broke before the response was complete"),
     End::of("connection_lost", 0, "the receiver closed the connection at once"),
+    End::of("connect_failed", 0, "Connection reset by peer"),
 ];
-const HUNG_UP_ON_TLS: &[End] = &[End::of("tls_failed", 0, "the connection broke during the TLS handshake")];
+const HUNG_UP_ON_TLS: &[End] = &[
+    End::of("tls_failed", 0, "the connection broke during the TLS handshake"),
+    End::of("connect_failed", 0, "Connection reset by peer"),
+];
 const SILENT: &[End] = &[End::of("timeout_first_byte", 0, "no response began in time")];
 const SILENT_ON_TLS: &[End] = &[End::of("timeout_tls", 0, "the TLS handshake did not finish in time")];
 

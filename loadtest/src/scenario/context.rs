@@ -13,6 +13,7 @@ pub(crate) struct Context<'a> {
     pub(super) runs: Option<u32>,
     pub(super) pending: Option<u64>,
     pub(super) rounds: Option<u64>,
+    pub(super) only: Option<&'a str>,
     pub(super) report: Report,
 }
 

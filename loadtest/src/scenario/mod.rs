@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// Rounds of the scenario hostile, each with every fault
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000))]
     rounds: Option<u64>,
+    /// Faults of the scenario hostile: only those whose names begin so
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
     #[command(flatten)]
     own: OwnEngine,
     #[command(flatten)]
@@ -80,6 +83,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
         runs: arguments.runs,
         pending: arguments.pending,
         rounds: arguments.rounds,
+        only: arguments.only.as_deref(),
         report: Report::new(&format!("scenario {}", scenario.name)),
     };
     if arguments.quick {

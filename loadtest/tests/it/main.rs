@@ -6,6 +6,7 @@
 //! | what it can read | `http1` |
 //! | what it says about what came | `stats`, `signatures` |
 //! | the process | `start`, `bad_input` |
+//! | receivers that mean no good | `hostile` |
 //! | plain clients | `client` |
 //! | loads against an engine | `loads`, `bad_frames`, `impossible` |
 //! | what survives | `torture` |
@@ -17,6 +18,7 @@ mod bad_input;
 mod behaviours;
 mod client;
 mod harness;
+mod hostile;
 mod http1;
 mod impossible;
 mod loads;

@@ -327,6 +327,38 @@ fn a_long_body_over_http2_costs_its_stream_and_not_the_connection() {
     });
 }
 
+/// Speaks HTTP/2 by hand: settings, and then this without end.
+async fn flooding(authority: &Authority, frame: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server("shop.example", false, &["h2"])));
+    tokio::task::spawn_local(async move {
+        let (tcp, _) = listener.accept().await.unwrap();
+        let mut tls = acceptor.accept(tcp).await.unwrap();
+        tls.write_all(b"\0\0\0\x04\0\0\0\0\0").await.unwrap();
+        let flood = frame.repeat(100);
+        // Until the sender has had enough.
+        while tls.write_all(&flood).await.is_ok() {}
+    });
+    format!("https://shop.example:{port}/")
+}
+
+#[test]
+fn over_http2_not_more_is_read_than_a_response_may_have_whatever_the_frames_are() {
+    run(async {
+        let authority = Authority::new();
+        let sender = sender(&believing(&authority));
+        let ping: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0........";
+        let unknown: &[u8] = b"\0\0\x08\xfe\0\0\0\0\0........";
+        let priority: &[u8] = b"\0\0\x05\x02\0\0\0\0\x01\0\0\0\0\x01";
+        for frame in [ping, unknown, priority] {
+            let ended = attempt(&sender, &flooding(&authority, frame).await).await;
+            assert_eq!(ended.outcome, Outcome::ProtocolError, "{}", ended.detail);
+            assert_eq!(ended.detail, "the receiver sent more bytes than an exchange may have");
+        }
+    });
+}
+
 #[test]
 fn an_http2_connection_that_answers_nothing_is_not_used_again() {
     run(async {
