@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::{self, Access, Answers, Api, Keys, Portal};
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
+use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::core::ids::EndpointId;
@@ -38,6 +38,8 @@ use crate::directory::{self, Directory};
 use crate::history::{Condition, FreshFrom, LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
+use crate::keyring::Keyring;
+use crate::keys::{self, Unlocked};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
@@ -80,7 +82,9 @@ impl Engine {
         let clock = Clock::start();
         let folder = DataFolder::open(&config.data.folder)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let recovered = recovery::recover(disk.clone(), recovery_settings(config), clock)?;
+        let mut recovered = recovery::recover(disk.clone(), recovery_settings(config), clock)?;
+        let unlocked = keys::unlock(config, &recovered.catalog)?;
+        keys::renew_at_start(&mut recovered.log, &mut recovered.catalog, &unlocked)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.shards.count.resolve())
             .thread_name("ingest")
@@ -90,7 +94,7 @@ impl Engine {
         let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
         let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
         let egress = egress_policy(config, vec![ingest_address, api_address])?;
-        let (parts, heard) = Parts::new(config, clock, &recovered, egress)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, egress)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
@@ -178,7 +182,7 @@ async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
     Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
 }
 
-fn recovery_settings(config: &Config) -> RecoverySettings {
+pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
     RecoverySettings {
         folders: Folders::below(&config.data.folder),
         log: LogOptions {
@@ -213,6 +217,7 @@ struct Parts {
     directory: Arc<Directory>,
     editor: Editor,
     catalog: Arc<Catalog>,
+    keyring: Arc<Keyring>,
     outcomes: Arc<Outcomes>,
     fresh_from: Arc<FreshFrom>,
     vitals: Arc<Vitals>,
@@ -238,6 +243,7 @@ impl Parts {
         config: &Config,
         clock: Clock,
         recovered: &Recovered,
+        unlocked: Unlocked,
         egress: EgressPolicy,
     ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
@@ -250,8 +256,8 @@ impl Parts {
             config.retry.policy.parse()?,
             policies.collect::<anyhow::Result<_>>()?,
         );
-        let entries = recovered.catalog.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
-        let catalog = Arc::new(Catalog::load(entries.collect::<Result<Vec<_>, _>>()?)?);
+        let (catalog, keyring) = (Arc::new(unlocked.opened.catalog), unlocked.keyring);
+        let changes = Arc::new(Sealing::new(writer.clone(), keyring.clone()));
         catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
@@ -272,9 +278,10 @@ impl Parts {
             clock,
             metrics,
             shards,
-            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules, kept),
+            editor: Editor::new(catalog.clone(), changes, rules, kept),
             directory,
             catalog,
+            keyring,
             outcomes: Outcomes::new(recovered.log.reader()),
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(clock.now())),
@@ -339,7 +346,7 @@ impl Parts {
         };
         let headers = traces::parse_headers(&trace.headers).map_err(refuse)?;
         let tls = self.delivery.trust.client_config(false).context("trace")?.map(Arc::new);
-        let salt = access(config)?.portal.number_for("trace ids");
+        let salt = access(config, &self.keyring)?.portal.number_for("trace ids");
         let sampler = Sampler::new(trace.sample, salt);
         let (tracer, spans) = traces::tracer(sampler, self.metrics.clone());
         let exporter = Exporter {
@@ -372,6 +379,7 @@ impl Parts {
                 clock: self.clock,
                 writer: self.writer.clone(),
                 reader: reader.clone(),
+                keyring: self.keyring.clone(),
                 metrics: self.metrics.clone(),
                 ear: self.ear.clone(),
                 propagates,
@@ -434,6 +442,7 @@ impl Parts {
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
             event_ids,
+            keyring: self.keyring.clone(),
             fresh_from: self.fresh_from.clone(),
             vitals: self.vitals.clone(),
             readiness: self.readiness.clone(),
@@ -515,7 +524,7 @@ impl Parts {
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober.clone(),
             limits,
-            access: access(config)?,
+            access: access(config, &self.keyring)?,
             answers: answers(config),
             public_url,
             readiness: self.readiness.clone(),
@@ -528,10 +537,12 @@ impl Parts {
 }
 
 /// Who may use the API.
-fn access(config: &Config) -> anyhow::Result<Access> {
+fn access(config: &Config, keyring: &Keyring) -> anyhow::Result<Access> {
     let api = &config.api;
     let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
-    let portal = Portal::open(&config.data.folder, api.rate_max).context("the key of portal tokens")?;
+    let accept = config.secrets.accept_unreadable;
+    let portal = Portal::open(&config.data.folder, keyring, accept, api.rate_max)
+        .context("the key of portal tokens")?;
     Ok(Access { keys, portal })
 }
 

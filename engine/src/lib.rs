@@ -26,6 +26,8 @@ pub mod filter;
 mod history;
 mod ingest;
 mod keeper;
+pub mod keyring;
+pub mod keys;
 pub mod logging;
 mod message;
 pub mod metrics;

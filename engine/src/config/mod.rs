@@ -80,6 +80,7 @@ pub struct Config {
     pub data: Data,
     pub ingest: Ingest,
     pub api: Api,
+    pub secrets: Secrets,
     pub limits: Limits,
     pub storage: Storage,
     pub ledger: Ledger,
@@ -129,6 +130,8 @@ sections! {
         idempotency_bytes_max: Size,
         keys: BTreeMap<String, ApiKey>,
     }
+    /// `[secrets]`
+    Secrets { key_file: PathBuf, accept_unreadable: bool }
     /// `[limits]`
     Limits { payload_bytes_max: Size, unknown_event_types: UnknownEventTypes, event_ids_max: u32 }
     /// `[storage]`

@@ -7,6 +7,7 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
+//! | what the disk is told | `secrets` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -45,6 +46,7 @@ mod restart;
 mod retries;
 mod routing;
 mod schedule;
+mod secrets;
 mod start;
 mod systems;
 mod torn_log;
