@@ -4,9 +4,12 @@
 //! clock that jumps neither fires a day of retries at once nor stops them; a restart takes the new time.
 //! What receivers check against their own clocks (the signature's timestamp) is read from the wall clock.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
 
 use crate::core::tick::Tick;
+use crate::seam;
 
 /// A clock that only goes forward. Copies agree with each other.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +53,9 @@ pub fn rfc3339(unix_ms: u64) -> String {
 
 /// The wall clock, in unix milliseconds.
 pub fn unix_ms() -> u64 {
+    if let Some(ms) = seam::wall_ms() {
+        return ms;
+    }
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

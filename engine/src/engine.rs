@@ -7,25 +7,27 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32};
+use std::sync::atomic::AtomicI64;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use parking_lot::Mutex;
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::disk::{Disk, RealDisk};
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader};
-use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
+use crate::api::serve::{self, Patience, Server};
 use crate::api::{self, Access, Answers, Api, Keys, Portal};
+use crate::budget::Budget;
 use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::core::ids::EndpointId;
 use crate::core::retry::RetryAfterLimits;
 use crate::core::shard::ShardSettings;
@@ -40,6 +42,7 @@ use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::keyring::Keyring;
 use crate::keys::{self, Unlocked};
+use crate::listener::{Door, Places, Strikes, Tls, TlsFiles, reload_when_changed};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
@@ -91,10 +94,10 @@ impl Engine {
             .enable_all()
             .build()
             .context("the runtime of the listeners")?;
-        let (ingest_listener, api_listener) = runtime.block_on(bind(config))?;
-        let (ingest_address, api_address) = (ingest_listener.local_addr()?, api_listener.local_addr()?);
-        let egress = egress_policy(config, vec![ingest_address, api_address])?;
-        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, egress)?;
+        let doors = runtime.block_on(Doors::open(config))?;
+        let (ingest_address, api_address) = (doors.ingest.plain.address(), doors.api.plain.address());
+        let delivery = delivery_config(config, egress_policy(config, doors.addresses())?)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, delivery)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
@@ -103,8 +106,10 @@ impl Engine {
         // They begin when all from before lies in their inboxes: what must not pass others arrives together.
         let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
-        parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
-        tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
+        let behind_tls = doors.addresses_behind_tls();
+        parts.spawn_listeners(config, &runtime, doors, reader)?;
+        let (tcp_tls, http_tls) = behind_tls.map(|address| address.map(tracing::field::display)).into();
+        tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, "accepting");
         Ok(Self {
             folder,
             runtime,
@@ -170,21 +175,72 @@ impl Engine {
 /// What is stored was answered a moment ago; publishers get a moment to read it.
 fn let_answers_out(metrics: &Metrics) {
     let until = Instant::now() + ANSWERS_OUT;
-    while metrics.connections.get() > 0 && Instant::now() < until {
+    while metrics.connections.get() + metrics.api_connections.get() > 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
-    let bind = async |key: &str, address: SocketAddr| {
-        TcpListener::bind(address).await.with_context(|| format!("{key} = {address}"))
-    };
-    Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
+/// All sockets that are listened on.
+struct Doors {
+    ingest: ServiceDoors,
+    api: ServiceDoors,
+}
+
+/// Those of one service.
+struct ServiceDoors {
+    plain: Door,
+    tls: Option<(Door, Arc<Tls>)>,
+}
+
+impl Doors {
+    async fn open(config: &Config) -> anyhow::Result<Self> {
+        let (ingest, api) = (&config.ingest, &config.api);
+        Ok(Self {
+            ingest: ServiceDoors {
+                plain: Door::open("ingest.listen", ingest.listen, None).await?,
+                tls: open_tls("ingest.tls", &ingest.tls, &[]).await?,
+            },
+            api: ServiceDoors {
+                plain: Door::open("api.listen", api.listen, None).await?,
+                tls: open_tls("api.tls", &api.tls, serve::PROTOCOLS).await?,
+            },
+        })
+    }
+
+    fn addresses_behind_tls(&self) -> [Option<SocketAddr>; 2] {
+        [&self.ingest, &self.api].map(|doors| doors.tls.as_ref().map(|(door, _)| door.address()))
+    }
+
+    fn addresses(&self) -> Vec<SocketAddr> {
+        let plain = [&self.ingest, &self.api].map(|doors| doors.plain.address());
+        plain.into_iter().chain(self.addresses_behind_tls().into_iter().flatten()).collect()
+    }
+}
+
+impl ServiceDoors {
+    fn all(self) -> impl Iterator<Item = Door> {
+        std::iter::once(self.plain).chain(self.tls.map(|(door, _)| door))
+    }
+}
+
+async fn open_tls(
+    section: &'static str,
+    config: &config::Tls,
+    protocols: &'static [&'static [u8]],
+) -> anyhow::Result<Option<(Door, Arc<Tls>)>> {
+    let Some(address) = config.listen.0 else { return Ok(None) };
+    let client_ca = (!config.client_ca.as_os_str().is_empty()).then(|| config.client_ca.clone());
+    let (certificate, key) = (config.certificate.clone(), config.key.clone());
+    let tls = Tls::load(TlsFiles { section, certificate, key, client_ca }, protocols)?;
+    let door = Door::open(&format!("{section}.listen"), address, Some(tls.clone())).await?;
+    Ok(Some((door, tls)))
 }
 
 pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
+    let folders = Folders::below(&config.data.folder);
     RecoverySettings {
-        folders: Folders::below(&config.data.folder),
+        log_folder: folders.log.clone(),
+        shelves: Box::new(folders),
         log: LogOptions {
             accept_damage: config.storage.accept_damage,
             ..LogOptions::new(config.storage.segment_bytes.bytes() as u32)
@@ -210,25 +266,25 @@ struct Traces {
 }
 
 /// What all threads share.
-struct Parts {
-    clock: Clock,
-    metrics: Arc<Metrics>,
-    shards: Arc<Shards>,
-    directory: Arc<Directory>,
-    editor: Editor,
-    catalog: Arc<Catalog>,
-    keyring: Arc<Keyring>,
-    outcomes: Arc<Outcomes>,
-    fresh_from: Arc<FreshFrom>,
-    vitals: Arc<Vitals>,
-    readiness: Arc<Readiness>,
-    writer: WriterHandle,
-    jobs: crossbeam_channel::Receiver<Job>,
-    urls: UrlJudge,
-    ear: Ear,
-    delivery: DeliveryConfig,
-    prober: Arc<Prober>,
-    stop: watch::Sender<bool>,
+pub(crate) struct Parts {
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) shards: Arc<Shards>,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) editor: Editor,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) outcomes: Arc<Outcomes>,
+    pub(crate) fresh_from: Arc<FreshFrom>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) writer: WriterHandle,
+    pub(crate) jobs: crossbeam_channel::Receiver<Job>,
+    pub(crate) urls: UrlJudge,
+    pub(crate) ear: Ear,
+    pub(crate) delivery: DeliveryConfig,
+    pub(crate) budget: Budget,
+    pub(crate) stop: watch::Sender<bool>,
 }
 
 /// The threads behind the listeners.
@@ -239,12 +295,12 @@ struct Started {
 }
 
 impl Parts {
-    fn new(
+    pub(crate) fn new(
         config: &Config,
         clock: Clock,
         recovered: &Recovered,
         unlocked: Unlocked,
-        egress: EgressPolicy,
+        delivery: DeliveryConfig,
     ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
         let (writer, jobs) = writer::queue();
@@ -261,7 +317,7 @@ impl Parts {
         catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
-        let urls = url_judge(egress.clone());
+        let urls = url_judge(delivery.egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
         let kept = KeptLimits {
             alerts_max: config.alerts.kept_max as usize,
@@ -272,8 +328,6 @@ impl Parts {
         let (ear, heard) = alerts::ear(metrics.clone());
         let listener = ear.clone();
         catalog.subscribe(move |event| listener.on_event(event));
-        let (delivery, stop) = (delivery_config(config, egress)?, watch::Sender::new(false));
-        let prober = probe::spawn(probe_settings(config, delivery.clone()), stop.subscribe());
         let parts = Self {
             clock,
             metrics,
@@ -291,10 +345,15 @@ impl Parts {
             urls,
             ear,
             delivery,
-            prober: prober.context("the prober's thread")?,
-            stop,
+            stop: watch::Sender::new(false),
+            budget: Budget::new(config.ingest.unacknowledged_bytes_max.bytes()),
         };
         Ok((parts, heard))
+    }
+
+    fn prober(&self, config: &Config) -> anyhow::Result<Arc<Prober>> {
+        let settings = probe_settings(config, self.delivery.clone());
+        probe::spawn(settings, self.stop.subscribe()).context("the prober's thread")
     }
 
     fn limits(&self, config: &Config) -> PublishLimits {
@@ -305,8 +364,12 @@ impl Parts {
         }
     }
 
+    pub(crate) fn publisher(&self, history: LogHistory) -> Publisher {
+        Publisher { writer: self.writer.clone(), history, budget: self.budget.clone() }
+    }
+
     /// Whoever tells of alerts, and starts the postman if there are to be mails.
-    fn speaker(
+    pub(crate) fn speaker(
         &self,
         config: &Config,
         log: &Log,
@@ -328,7 +391,7 @@ impl Parts {
             rules: alert_rules(config),
             application: Some(config.alerts.application.clone()).filter(|uid| !uid.is_empty()),
             editor: self.editor.clone(),
-            messages: Arc::new(Publisher { writer: self.writer.clone(), history }),
+            messages: Arc::new(self.publisher(history)),
             limits: self.limits(config),
             mailbox,
             metrics: self.metrics.clone(),
@@ -363,6 +426,30 @@ impl Parts {
         })
     }
 
+    /// What a shard's thread works with.
+    pub(crate) fn shard(
+        &self,
+        config: &Config,
+        number: usize,
+        reader: &LogReader,
+        runtime: &tokio::runtime::Handle,
+    ) -> anyhow::Result<ShardThread> {
+        Ok(ShardThread {
+            number,
+            shards: self.shards.clone(),
+            settings: shard_settings(config)?,
+            clock: self.clock,
+            writer: self.writer.clone(),
+            reader: reader.clone(),
+            keyring: self.keyring.clone(),
+            metrics: self.metrics.clone(),
+            ear: self.ear.clone(),
+            propagates: None,
+            grace: config.shutdown.grace.duration(),
+            disable: disabler(runtime.clone(), self.editor.clone()),
+        })
+    }
+
     fn spawn_shards(
         &self,
         config: &Config,
@@ -370,22 +457,8 @@ impl Parts {
         runtime: &tokio::runtime::Handle,
         propagates: Option<Sampler>,
     ) -> anyhow::Result<Vec<JoinHandle<()>>> {
-        let settings = shard_settings(config)?;
         let spawn = |number| {
-            let thread = ShardThread {
-                number,
-                shards: self.shards.clone(),
-                settings: settings.clone(),
-                clock: self.clock,
-                writer: self.writer.clone(),
-                reader: reader.clone(),
-                keyring: self.keyring.clone(),
-                metrics: self.metrics.clone(),
-                ear: self.ear.clone(),
-                propagates,
-                grace: config.shutdown.grace.duration(),
-                disable: disabler(runtime.clone(), self.editor.clone()),
-            };
+            let thread = ShardThread { propagates, ..self.shard(config, number, reader, runtime)? };
             // Made here once, so that what is wrong with the settings is said at the start.
             Sender::new(&self.delivery).context("delivery")?;
             let delivery = self.delivery.clone();
@@ -395,7 +468,7 @@ impl Parts {
         (0..self.shards.len()).map(spawn).collect()
     }
 
-    /// Starts keeper and writer, and hands the fresh deliveries to the shards.
+    /// Starts keeper and writer.
     fn spawn_storage(
         &self,
         config: &Config,
@@ -403,6 +476,21 @@ impl Parts {
         disk: Arc<dyn Disk>,
         tracer: Option<Tracer>,
     ) -> anyhow::Result<Started> {
+        let reader = recovered.log.reader();
+        let (keeper, writer) = self.storage(config, recovered, disk)?;
+        let writer = Writer { tracer, ..writer };
+        let keeper = threads::spawn("keeper", || keeper.run())?;
+        let writer = threads::spawn("writer", || writer.run())?;
+        Ok(Started { writer, keeper, reader })
+    }
+
+    /// Keeper and writer, with what recovery found handed to the shards.
+    pub(crate) fn storage(
+        &self,
+        config: &Config,
+        recovered: Recovered,
+        disk: Arc<dyn Disk>,
+    ) -> anyhow::Result<(Keeper, Writer)> {
         let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
         let mut state = State::default();
@@ -412,7 +500,7 @@ impl Parts {
         let progress = Arc::new(KeeperProgress::default());
         let mut keeper = Keeper {
             ledger,
-            reader: reader.clone(),
+            reader,
             batches,
             shards: self.shards.clone(),
             writer: self.writer.clone(),
@@ -437,7 +525,7 @@ impl Parts {
             outcomes: self.outcomes.clone(),
             metrics: self.metrics.clone(),
             ear: self.ear.clone(),
-            tracer,
+            tracer: None,
             clock: self.clock,
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
@@ -448,54 +536,66 @@ impl Parts {
             readiness: self.readiness.clone(),
             state,
         };
-        let keeper = threads::spawn("keeper", || keeper.run())?;
-        let writer = threads::spawn("writer", || writer.run())?;
-        Ok(Started { writer, keeper, reader })
+        Ok((keeper, writer))
     }
 
     fn spawn_listeners(
         &self,
         config: &Config,
         runtime: &tokio::runtime::Runtime,
-        (tcp, http): (TcpListener, TcpListener),
+        doors: Doors,
         reader: LogReader,
     ) -> anyhow::Result<()> {
-        let limits = self.limits(config);
-        let unacknowledged =
-            u32::try_from(config.ingest.unacknowledged_bytes_max.bytes()).unwrap_or(u32::MAX);
-        let ingest = Arc::new(Ingest {
+        let ingest = self.ingest(config, reader.clone());
+        let api_config = &config.api;
+        let public_url = public_url(config, &doors.api);
+        let server = Arc::new(Server {
+            router: self.router(config, runtime.handle(), reader, public_url)?,
+            places: Places::new("api", api_config.connections_max, api_config.connections_per_address_max),
+            patience: Patience {
+                request: api_config.request_timeout.duration(),
+                idle: api_config.idle_timeout.duration(),
+            },
+            metrics: self.metrics.clone(),
+        });
+        let tls = [&doors.ingest, &doors.api].map(|doors| doors.tls.as_ref().map(|(_, tls)| tls.clone()));
+        let tls: Vec<Arc<Tls>> = tls.into_iter().flatten().collect();
+        if !tls.is_empty() {
+            runtime.spawn(reload_when_changed(tls, self.stop.subscribe()));
+        }
+        for door in doors.ingest.all() {
+            runtime.spawn(ingest::listen(ingest.clone(), door, self.stop.subscribe()));
+        }
+        for door in doors.api.all() {
+            runtime.spawn(serve::listen(server.clone(), door, self.stop.subscribe()));
+        }
+        Ok(())
+    }
+
+    /// What the listener for publishers and its connections work with.
+    pub(crate) fn ingest(&self, config: &Config, reader: LogReader) -> Arc<Ingest> {
+        let ingest_config = &config.ingest;
+        Arc::new(Ingest {
             catalog: self.catalog.clone(),
             writer: self.writer.clone(),
             shards: self.shards.clone(),
             outcomes: self.outcomes.clone(),
-            reader: reader.clone(),
+            reader,
             metrics: self.metrics.clone(),
-            limits: limits.clone(),
-            password: config.ingest.password.clone(),
-            connections_max: config.ingest.connections_max,
-            idle_timeout: config.ingest.idle_timeout.duration(),
-            unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
-            unacknowledged_max: unacknowledged,
-            connected: AtomicU32::new(0),
+            limits: self.limits(config),
+            password: ingest_config.password.clone(),
+            places: Places::new(
+                "ingest",
+                ingest_config.connections_max,
+                ingest_config.connections_per_address_max,
+            ),
+            strikes: Mutex::new(Strikes::default()),
+            request_timeout: ingest_config.request_timeout.duration(),
+            idle_timeout: ingest_config.idle_timeout.duration(),
+            budget: self.budget.clone(),
+            large_answers: Arc::new(Semaphore::new(ingest::LARGE_ANSWERS_MAX)),
             connection_ids: AtomicI64::new(0),
-        });
-        runtime.spawn(ingest::listen(ingest, tcp, self.stop.subscribe()));
-        let public_url = public_url(config, http.local_addr()?);
-        let router = self.router(config, runtime.handle(), (limits, reader), public_url)?;
-        let mut stop = self.stop.subscribe();
-        runtime.spawn(async move {
-            let stopped = async move {
-                // An engine that is gone has stopped too.
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(http, router.into_make_service_with_connect_info::<SocketAddr>())
-                .with_graceful_shutdown(stopped)
-                .await
-            {
-                tracing::error!(%error, "the API's listener ended");
-            }
-        });
-        Ok(())
+        })
     }
 
     /// The management API, and the metrics beside it.
@@ -503,11 +603,11 @@ impl Parts {
         &self,
         config: &Config,
         runtime: &tokio::runtime::Handle,
-        (limits, reader): (PublishLimits, LogReader),
+        reader: LogReader,
         public_url: String,
     ) -> anyhow::Result<axum::Router> {
         let history = LogHistory::new(reader.clone(), self.fresh_from.clone());
-        let messages = Arc::new(Publisher { writer: self.writer.clone(), history: history.clone() });
+        let messages = Arc::new(self.publisher(history.clone()));
         let tasks = TaskRunner {
             editor: self.editor.clone(),
             reader,
@@ -522,10 +622,11 @@ impl Parts {
             tasks: Arc::new(tasks),
             history: Arc::new(history),
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
-            probes: self.prober.clone(),
-            limits,
+            probes: self.prober(config)?,
+            limits: self.limits(config),
             access: access(config, &self.keyring)?,
             answers: answers(config),
+            budget: self.budget.clone(),
             public_url,
             readiness: self.readiness.clone(),
             clock: self.clock,
@@ -552,10 +653,11 @@ fn answers(config: &Config) -> Answers {
 }
 
 /// Where people reach the API, as far as is known here.
-fn public_url(config: &Config, listen: SocketAddr) -> String {
-    match config.api.public_url.as_str() {
-        "" => format!("http://{listen}"),
-        url => url.into(),
+fn public_url(config: &Config, doors: &ServiceDoors) -> String {
+    match (config.api.public_url.as_str(), &doors.tls) {
+        ("", None) => format!("http://{}", doors.plain.address()),
+        ("", Some((door, _))) => format!("https://{}", door.address()),
+        (url, _) => url.into(),
     }
 }
 
@@ -648,7 +750,8 @@ fn egress_policy(config: &Config, own_addresses: Vec<SocketAddr>) -> anyhow::Res
 fn connections_max(config: &Config) -> usize {
     let wanted = config.delivery.connections_max as usize;
     let (shards, in_flight) = (config.shards.count.resolve(), config.shards.in_flight_max as usize);
-    let in_use = config.ingest.connections_max as usize + shards * in_flight;
+    let doors = config.ingest.connections_max as usize + config.api.connections_max as usize;
+    let in_use = doors + shards * in_flight;
     let allowed = descriptors::raise(in_use as u64) / shards;
     if allowed < wanted {
         tracing::info!(
@@ -658,6 +761,12 @@ fn connections_max(config: &Config) -> usize {
         );
     }
     wanted.min(allowed.max(1))
+}
+
+/// How attempts are made, where nothing listens.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) fn delivery_of(config: &Config) -> anyhow::Result<DeliveryConfig> {
+    delivery_config(config, egress_policy(config, Vec::new())?)
 }
 
 fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<DeliveryConfig> {
@@ -689,6 +798,12 @@ fn delivery_config(config: &Config, egress: EgressPolicy) -> anyhow::Result<Deli
         },
         http2: delivery.http2,
         egress,
+        name_servers: delivery
+            .name_servers
+            .iter()
+            .map(|server| server.parse())
+            .collect::<Result<_, _>>()
+            .context("delivery.name_servers")?,
         trust: Trust::load(ca_file).context("delivery.ca_file")?,
         proxy: Proxy::parse(
             &delivery.proxy,

@@ -147,6 +147,12 @@ impl Keeper {
         self.look_after().unwrap_or_else(|error| self.give_up(&error));
     }
 
+    /// Whether the writer has ended, and everything it said has been applied.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.batches.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected))
+    }
+
     /// The log has everything; this process goes on without the ledger until its next start rebuilds it.
     fn give_up(&mut self, error: &LedgerError) {
         if !std::mem::replace(&mut self.failed, true) {

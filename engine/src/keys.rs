@@ -49,8 +49,16 @@ const NAMED_MAX: usize = 10;
 /// The keys of a data folder, and what they open.
 pub(crate) struct Unlocked {
     pub(crate) keyring: Arc<Keyring>,
-    pub(crate) file: KeyFile,
     pub(crate) opened: Opened,
+}
+
+impl Unlocked {
+    /// The catalog of this store, as far as this keyring opens it.
+    pub(crate) fn with(keyring: Arc<Keyring>, store: &CatalogStore) -> anyhow::Result<Self> {
+        let entries = store.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
+        let opened = Catalog::open(entries.collect::<Result<Vec<_>, _>>()?, &keyring)?;
+        Ok(Self { keyring, opened })
+    }
 }
 
 /// Where the keys are kept.
@@ -70,10 +78,8 @@ pub(crate) fn unlock(config: &Config, store: &CatalogStore) -> anyhow::Result<Un
     let is_new = present.is_none();
     // Written once it is known that nothing waits for another one.
     let file = present.unwrap_or_else(|| KeyFile::fresh(&path, unix_ms()));
-    let keyring = Keyring::new(&file);
-    let entries = store.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
-    let opened = Catalog::open(entries.collect::<Result<Vec<_>, _>>()?, &keyring)?;
-    let missing = missing(&keyring, portal, &opened);
+    let unlocked = Unlocked::with(Arc::new(Keyring::new(&file)), store)?;
+    let missing = missing(&unlocked.keyring, portal, &unlocked.opened);
     if !missing.is_empty() && !accept {
         bail!(refusal(&path, is_new, &missing));
     }
@@ -81,12 +87,12 @@ pub(crate) fn unlock(config: &Config, store: &CatalogStore) -> anyhow::Result<Un
         file.write()?;
         tracing::warn!(
             file = %path.display(),
-            key = %keyring.newest(),
+            key = %unlocked.keyring.newest(),
             "a key for secrets was made: without a copy of this file, copies of the data folder are worth little"
         );
     }
-    say_unreadable(&opened);
-    Ok(Unlocked { keyring: Arc::new(keyring), file, opened })
+    say_unreadable(&unlocked.opened);
+    Ok(unlocked)
 }
 
 /// The keys that are not there, and how many endpoints need each; 0: the key of portal tokens alone does.
@@ -198,7 +204,8 @@ pub fn rotate(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
     check_owner(&config.data.folder)?;
     let recovered = recovery::recover(Arc::new(RealDisk), recovery_settings(config), Clock::start())?;
     let (mut log, mut store) = (recovered.log, recovered.catalog);
-    let mut file = unlock(config, &store)?.file;
+    unlock(config, &store)?;
+    let mut file = key_file(&path(config))?;
     let before = file.keys().last().map(StoredKey::id);
     let newest = file.rotate(unix_ms())?;
     let unlocked = unlock(config, &store)?;
@@ -221,6 +228,13 @@ pub fn rotate(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
         )?;
     }
     Ok(())
+}
+
+fn key_file(path: &Path) -> anyhow::Result<KeyFile> {
+    let Some(file) = KeyFile::read(path)? else {
+        bail!("{} (secrets.key_file): there is no such file yet; the first start makes it", path.display());
+    };
+    Ok(file)
 }
 
 /// Files that another user made could not be read by the server.
@@ -248,9 +262,7 @@ struct Use {
 /// No key file; with `used`, a data folder in use, or a log that cannot be read.
 pub fn list(config: &Config, used: bool, out: &mut impl Write) -> anyhow::Result<()> {
     let path = path(config);
-    let Some(file) = KeyFile::read(&path)? else {
-        bail!("{} (secrets.key_file): there is no such file yet; the first start makes it", path.display());
-    };
+    let file = key_file(&path)?;
     let uses = if used { Some(uses(config)?) } else { None };
     let ids: Vec<KeyId> = file.keys().iter().map(StoredKey::id).collect();
     for (place, key) in file.keys().iter().enumerate() {

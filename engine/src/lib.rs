@@ -11,6 +11,7 @@
 
 mod alerts;
 pub mod api;
+mod budget;
 pub mod catalog;
 pub mod cli;
 pub mod clock;
@@ -23,11 +24,14 @@ mod descriptors;
 mod directory;
 pub mod engine;
 pub mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod history;
 mod ingest;
 mod keeper;
 pub mod keyring;
 pub mod keys;
+mod listener;
 pub mod logging;
 mod message;
 pub mod metrics;
@@ -38,7 +42,10 @@ pub mod publish;
 mod readiness;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it
+mod seam;
 mod shard;
+#[cfg(any(test, feature = "simulation"))]
+pub mod simulation;
 mod tasks;
 mod threads;
 mod traces;

@@ -83,6 +83,14 @@ pub struct Metrics {
     pub log_bytes: Gauge<i64>,
     /// Connections of publishers.
     pub connections: Gauge<i64, std::sync::atomic::AtomicI64>,
+    /// Connections of publishers that were turned away: no place, or wrong passwords before.
+    pub connections_refused: Counter,
+    /// Connections of publishers that were closed because they did not take their answers.
+    pub connections_stalled: Counter,
+    /// Connections to the API.
+    pub api_connections: Gauge<i64, std::sync::atomic::AtomicI64>,
+    /// Connections to the API that found no place.
+    pub api_connections_refused: Counter,
     filters: FilterCounts,
 }
 
@@ -125,9 +133,14 @@ impl Metrics {
             poisoned: Gauge::default(),
             log_bytes: Gauge::default(),
             connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            connections_stalled: Counter::default(),
+            api_connections: Gauge::default(),
+            api_connections_refused: Counter::default(),
             filters,
         };
         metrics.register();
+        metrics.register_listeners();
         metrics.register_alerts();
         Arc::new(metrics)
     }
@@ -152,12 +165,22 @@ impl Metrics {
         r.register("disk_full", "1 while publishers are refused: disk full", self.disk_full.clone());
         r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
         r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
-        r.register("ingest_connections", "Connections of publishers", self.connections.clone());
         let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
         r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);
         r.register("trace_spans_exported", "Spans that a collector took", self.spans_exported.clone());
         r.register("trace_spans_dropped", "Spans that were let go", self.spans_dropped.clone());
         r.register("filters_failed", "Endpoints a message was kept from: their filter had no answer", failed);
+    }
+
+    fn register_listeners(&mut self) {
+        let r = &mut self.registry;
+        r.register("ingest_connections", "Connections of publishers", self.connections.clone());
+        let (refused, stalled) = (self.connections_refused.clone(), self.connections_stalled.clone());
+        r.register("ingest_connections_refused", "Connections of publishers that were turned away", refused);
+        r.register("ingest_connections_stalled", "Connections closed: answers were not taken", stalled);
+        r.register("api_connections", "Connections to the API", self.api_connections.clone());
+        let refused = self.api_connections_refused.clone();
+        r.register("api_connections_refused", "Connections to the API that found no place", refused);
     }
 
     fn register_alerts(&mut self) {

@@ -23,8 +23,8 @@ use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::outcome::Outcome;
 use crate::publish::is_json;
 
-/// Bytes of replies at which an answer to a follower is ended early.
-const REPLIES_BYTES_MAX: usize = 8 << 20;
+/// What an outcome takes on the wire beside what its receiver said, about.
+const OUTCOME_BYTES: usize = 300;
 
 /// Who follows which application, and the log they read.
 pub(crate) struct Outcomes {
@@ -143,13 +143,13 @@ impl Outcomes {
         self.reader.last_id()
     }
 
-    /// Up to `count` outcomes of an application with an id after `after`, oldest first; fewer where they bring
-    /// many bytes along. `tells` says whether an endpoint wants told what it answers.
+    /// Outcomes of an application with an id after `after`, oldest first: up to `count`, and until they have about
+    /// `bytes_max`. `tells` says whether an endpoint wants told what it answers.
     pub(crate) fn read(
         &self,
         application: ApplicationId,
         after: EntryId,
-        count: usize,
+        (count, bytes_max): (usize, usize),
         tells: impl Fn(EndpointId) -> bool,
     ) -> Result<Vec<StreamedOutcome>, ReadError> {
         let (mut found, mut bytes) = (Vec::new(), 0);
@@ -163,9 +163,10 @@ impl Outcomes {
                     outcome.reply = Some(self.reply(&attempt));
                     bytes += attempt.response_body.len();
                 }
+                bytes += OUTCOME_BYTES;
                 found.push(outcome);
             }
-            if found.len() >= count || bytes >= REPLIES_BYTES_MAX {
+            if found.len() >= count || bytes >= bytes_max {
                 ControlFlow::Break(())
             } else {
                 ControlFlow::Continue(())

@@ -24,6 +24,7 @@ use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::disk::Disk;
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader, ReadError};
+use posthaste_storage::shelf::{Shelf, ShelfError, SledShelf};
 use posthaste_storage::{EntryId, Position};
 
 use crate::clock::Clock;
@@ -36,6 +37,9 @@ use crate::shard::Shards;
 use crate::writer::{EventIds, State};
 use event_ids::recall_event_ids;
 use replay::{Fresh, Replay};
+
+/// Bytes that sled's cache takes for the catalog, about. The engine reads it once and serves from memory.
+const CATALOG_CACHE_BYTES: u64 = 16 << 20;
 
 /// Where things are below the data folder.
 #[derive(Debug, Clone)]
@@ -51,9 +55,53 @@ impl Folders {
     }
 }
 
+/// Where ledger and catalog lie, derived from the log. A simulation has them elsewhere than in files.
+pub(crate) trait Shelves {
+    /// Whether there is nothing of it, not even damaged.
+    fn is_missing(&self, what: Derived) -> bool;
+
+    /// Opens it, or makes an empty one.
+    fn open(&self, what: Derived, cache_bytes: u64) -> Result<Box<dyn Shelf>, ShelfError>;
+
+    /// Moves it away, so that the next open finds nothing.
+    fn set_aside(&self, what: Derived, now_ms: u64) -> std::io::Result<()>;
+}
+
+/// What is derived from the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Derived {
+    Ledger,
+    Catalog,
+}
+
+impl Folders {
+    fn of(&self, what: Derived) -> &Path {
+        match what {
+            Derived::Ledger => &self.ledger,
+            Derived::Catalog => &self.catalog,
+        }
+    }
+}
+
+impl Shelves for Folders {
+    fn is_missing(&self, what: Derived) -> bool {
+        !self.of(what).is_dir()
+    }
+
+    fn open(&self, what: Derived, cache_bytes: u64) -> Result<Box<dyn Shelf>, ShelfError> {
+        Ok(Box::new(SledShelf::open(self.of(what), cache_bytes)?))
+    }
+
+    fn set_aside(&self, what: Derived, now_ms: u64) -> std::io::Result<()> {
+        SledShelf::set_aside(self.of(what), now_ms)
+    }
+}
+
 /// What recovery needs to know.
 pub(crate) struct RecoverySettings {
-    pub(crate) folders: Folders,
+    /// Where the log is.
+    pub(crate) log_folder: PathBuf,
+    pub(crate) shelves: Box<dyn Shelves>,
     pub(crate) log: LogOptions,
     pub(crate) ledger: LedgerOptions,
     pub(crate) event_ids_max: usize,
@@ -113,12 +161,12 @@ pub(crate) fn recover(
     clock: Clock,
 ) -> Result<Recovered, RecoveryError> {
     let started = Instant::now();
-    make_folder(&*disk, &settings.folders.log)?;
-    let (log, found) = Log::open(disk, &settings.folders.log, settings.log)?;
+    make_folder(&*disk, &settings.log_folder)?;
+    let (log, found) = Log::open(disk, &settings.log_folder, settings.log)?;
     report(&found);
     let reader = log.reader();
-    let ledger = open_ledger(&settings.folders.ledger, settings.ledger, &reader, clock)?;
-    let catalog = open_catalog(&settings.folders.catalog, &reader, clock)?;
+    let ledger = open_ledger(&*settings.shelves, settings.ledger, &reader, clock)?;
+    let catalog = open_catalog(&*settings.shelves, &reader, clock)?;
     let mut replay =
         Replay { reader: &reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new(), updates: 0 };
     replay.run()?;
@@ -164,20 +212,21 @@ fn is_within(reader: &LogReader, position: Position) -> bool {
     position == Position::START || (reader.first()..=reader.end()).contains(&position)
 }
 
-fn say_if_missing(what: &str, folder: &Path, reader: &LogReader) {
-    if !folder.is_dir() && reader.end() != Position::START {
+fn say_if_missing(what: &str, is_missing: bool, reader: &LogReader) {
+    if is_missing && reader.end() != Position::START {
         tracing::warn!("the {what} is missing and is rebuilt from the log");
     }
 }
 
 fn open_ledger(
-    folder: &Path,
+    shelves: &dyn Shelves,
     options: LedgerOptions,
     reader: &LogReader,
     clock: Clock,
 ) -> Result<Ledger, RecoveryError> {
-    say_if_missing("ledger", folder, reader);
-    let why = match Ledger::open(folder, options) {
+    say_if_missing("ledger", shelves.is_missing(Derived::Ledger), reader);
+    let open = || Ledger::on_shelf(shelves.open(Derived::Ledger, options.cache_bytes)?, options);
+    let why = match open() {
         Ok(ledger) if is_within(reader, ledger.replay_from()) && ledger.applied_to() <= reader.end() => {
             return Ok(ledger);
         }
@@ -185,20 +234,25 @@ fn open_ledger(
         Err(error) => error.to_string(),
     };
     tracing::warn!(why, "the ledger is set aside and rebuilt from the log");
-    Ledger::set_aside(folder, clock.now().as_ms())?;
-    Ok(Ledger::open(folder, options)?)
+    shelves.set_aside(Derived::Ledger, clock.now().as_ms())?;
+    Ok(open()?)
 }
 
-fn open_catalog(folder: &Path, reader: &LogReader, clock: Clock) -> Result<CatalogStore, RecoveryError> {
-    say_if_missing("catalog", folder, reader);
-    let why = match CatalogStore::open(folder) {
+fn open_catalog(
+    shelves: &dyn Shelves,
+    reader: &LogReader,
+    clock: Clock,
+) -> Result<CatalogStore, RecoveryError> {
+    say_if_missing("catalog", shelves.is_missing(Derived::Catalog), reader);
+    let open = || CatalogStore::on_shelf(shelves.open(Derived::Catalog, CATALOG_CACHE_BYTES)?);
+    let why = match open() {
         Ok(catalog) if is_within(reader, catalog.position()) => return Ok(catalog),
         Ok(catalog) => format!("it speaks of {}, which the log does not have", catalog.position()),
         Err(error) => error.to_string(),
     };
     tracing::warn!(why, "the catalog is set aside and rebuilt from the log");
-    CatalogStore::set_aside(folder, clock.now().as_ms())?;
-    Ok(CatalogStore::open(folder)?)
+    shelves.set_aside(Derived::Catalog, clock.now().as_ms())?;
+    Ok(open()?)
 }
 
 /// Gives the deliveries that only the log remembers to their shards, before anything else happens.

@@ -16,10 +16,13 @@
 //! | `scenario` | the named loads behind the figures of docs/performance.md |
 //! | `compare` | the engine against plain clients that store nothing |
 //! | `client` | one such plain client |
+//! | `bad-frames` | bytes that no client sends, with a good client beside them |
 
+mod bad_frames;
 mod client;
 mod compare;
 mod engine;
+mod fault;
 mod receiver;
 mod report;
 mod run;
@@ -49,6 +52,8 @@ enum Command {
     Compare(compare::Arguments),
     /// Send requests with a plain HTTP client that stores nothing.
     Client(client::Arguments),
+    /// Send bytes that no client sends to the TCP port, and see whether a good client beside them notices.
+    BadFrames(Box<bad_frames::Arguments>),
 }
 
 fn main() -> ExitCode {
@@ -58,6 +63,7 @@ fn main() -> ExitCode {
         Command::Scenario(arguments) => scenario::main(arguments),
         Command::Compare(arguments) => compare::main(arguments),
         Command::Client(arguments) => client::main(arguments),
+        Command::BadFrames(arguments) => bad_frames::main(*arguments),
     };
     // What is wrong with what was asked for is said in one sentence.
     result.unwrap_or_else(|error| {

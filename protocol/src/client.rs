@@ -25,6 +25,7 @@
 //!   for the caller to say, who knows whether it has an event id.
 
 mod connection;
+mod dialler;
 mod error;
 mod link;
 mod message;
@@ -43,6 +44,7 @@ use crate::value::Value;
 use connection::Connection;
 use link::Link;
 
+pub use dialler::{Dialler, Stream};
 pub use error::{ConnectError, Disconnect, FollowError, PublishError, ServerError};
 pub use message::{NewMessage, NewUrl};
 pub use options::Options;
@@ -57,7 +59,7 @@ pub struct Client {
 }
 
 struct Shared {
-    address: String,
+    dialler: Dialler,
     options: Options,
     link: Mutex<Arc<Link>>,
 }
@@ -68,9 +70,16 @@ impl Client {
     /// # Errors
     /// When the server cannot be reached in time, or refuses.
     pub async fn connect(address: impl Into<String>, options: Options) -> Result<Self, ConnectError> {
-        let address = address.into();
-        let link = Link::start(Connection::open(&address, &options).await?, &options);
-        Ok(Self { shared: Arc::new(Shared { address, options, link: Mutex::new(Arc::new(link)) }) })
+        Self::connect_with(Dialler::tcp(address), options).await
+    }
+
+    /// As [`Self::connect`], over connections that `dialler` opens: TLS, for example.
+    ///
+    /// # Errors
+    /// When the server cannot be reached in time, or refuses.
+    pub async fn connect_with(dialler: Dialler, options: Options) -> Result<Self, ConnectError> {
+        let link = Link::start(Connection::open(&dialler, &options).await?, &options);
+        Ok(Self { shared: Arc::new(Shared { dialler, options, link: Mutex::new(Arc::new(link)) }) })
     }
 
     /// Publishes a message. After `Ok` it is stored, and survives power loss.
@@ -112,13 +121,13 @@ impl Client {
     /// Follows what becomes of an application's messages, on a connection of its own that is opened at the
     /// first read.
     pub fn outcomes(&self, application: &str, from: StreamStart) -> Outcomes {
-        Outcomes::new(self.shared.address.clone(), self.shared.options.clone(), application, from)
+        Outcomes::new(self.shared.dialler.clone(), self.shared.options.clone(), application, from)
     }
 
     async fn link(&self) -> Result<Arc<Link>, ConnectError> {
         let mut link = self.shared.link.lock().await;
         if link.has_ended() {
-            let connection = Connection::open(&self.shared.address, &self.shared.options).await?;
+            let connection = Connection::open(&self.shared.dialler, &self.shared.options).await?;
             *link = Arc::new(Link::start(connection, &self.shared.options));
         }
         Ok(Arc::clone(&link))

@@ -26,6 +26,8 @@ pub mod command;
 mod decimal;
 mod entry;
 pub mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod reply;
 pub mod small_talk;
 mod stream_id;

@@ -17,6 +17,8 @@ use std::path::Path;
 use crate::Position;
 use crate::shelf::{Shelf, ShelfBatch, ShelfError, SledShelf};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod stored;
 
 use stored::{Bookmark, StoredError};

@@ -45,6 +45,8 @@ mod bookmark;
 mod chunk;
 mod error;
 mod flush;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod load;
 mod loaded;
 mod options;

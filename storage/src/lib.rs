@@ -5,6 +5,8 @@ pub mod catalog;
 mod checksum;
 pub mod disk;
 pub mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod ledger;
 pub mod log;
 pub mod position;

@@ -27,6 +27,8 @@ mod batch;
 mod erase;
 mod error;
 mod files;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod index;
 mod layout;
 mod limits;

@@ -24,6 +24,7 @@ use crate::core::tick::Tick;
 use crate::delivery::CheckedUrl;
 use crate::metrics::Metrics;
 use crate::publish::{Admitted, NewMessage, PublishError, PublishLimits, admit};
+use crate::seam;
 
 /// What is heard in one turn.
 const TURN_MAX: usize = 64;
@@ -83,13 +84,14 @@ impl Speaker {
     /// Works until the engine stops.
     pub(crate) async fn run(mut self, mut ear: Receiver<Heard>, mut stop: signal::Receiver<bool>) {
         let mut heard = Vec::new();
-        let mut turn = tokio::time::interval(TURN_EVERY);
+        let mut turn = tokio::time::interval(seam::round(TURN_EVERY));
         loop {
             tokio::select! {
-                count = ear.recv_many(&mut heard, TURN_MAX) => if count == 0 { return },
-                _ = turn.tick() => {}
+                biased;
                 // An engine that is gone has stopped too.
                 _ = stop.wait_for(|stop| *stop) => return,
+                count = ear.recv_many(&mut heard, TURN_MAX) => if count == 0 { return },
+                _ = turn.tick() => {}
             }
             let now = self.parts.clock.now();
             self.turn(now, &mut heard).await;

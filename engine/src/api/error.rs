@@ -65,6 +65,11 @@ impl ApiError {
         }
     }
 
+    pub(super) fn overloaded() -> Self {
+        let detail = "Too much is arriving at once (ingest.unacknowledged_bytes_max); ask again later";
+        Self::Busy { detail: detail.into(), seconds: 1 }
+    }
+
     pub(super) fn scope_missing(scope: Scope) -> Self {
         Self::forbidden(format!("This needs a token with the scope '{}'", scope.name()))
     }
@@ -213,6 +218,9 @@ impl From<CatalogError> for ApiError {
 
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
+        if error == PublishError::Overloaded {
+            return Self::Busy { detail: error.to_string(), seconds: 1 };
+        }
         let answer = error.answer();
         let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         if status == StatusCode::UNPROCESSABLE_ENTITY {

@@ -12,13 +12,14 @@
 //!
 //! Invariants
 //! - Every error has a JSON body: `{"code", "detail"}`, or `{"detail": [{"loc", "msg", "type"}]}` with 422.
-//! - A request body is bounded before it is read.
+//! - A request body is bounded before it is read, and so are all together (`arrival`).
 //! - A body that is said to be something else than JSON is refused before it is looked at.
 //! - Without a valid token that has the scope nothing is read or changed, if there are tokens at all.
 
 mod access;
 mod alert;
 mod application;
+mod arrival;
 mod attempt;
 mod audit;
 mod backend;
@@ -45,16 +46,19 @@ mod message;
 mod openapi;
 mod paging;
 mod payload;
+mod phase;
 mod portal_access;
 mod query;
 mod route;
 mod routes;
 mod sensitive;
 mod sent;
+pub(crate) mod serve;
 mod source_addresses;
 mod task;
 mod time;
 mod timing;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -75,6 +79,7 @@ pub use backend::{
 pub use batch::BATCH_MESSAGES_MAX;
 pub use idempotency::Answers;
 
+use crate::budget::Budget;
 use crate::catalog::Editor;
 use crate::clock::Clock;
 use crate::probe::Probes;
@@ -108,6 +113,8 @@ pub struct Api {
     pub access: Access,
     /// Answers to requests that may be repeated.
     pub answers: Answers,
+    /// How much may arrive at a time.
+    pub(crate) budget: Budget,
     /// Where people reach this server, without a slash at the end.
     pub public_url: String,
     /// Whether messages are accepted.

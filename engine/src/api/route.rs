@@ -12,6 +12,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
 use super::access::{self, Gate};
+use super::arrival::{self, Arrival};
 use super::openapi::Operation;
 use super::{Api, audit, idempotency};
 use crate::config::Scope;
@@ -98,11 +99,14 @@ impl Route {
         if is_repeatable {
             handler = handler.route_layer(from_fn_with_state(Arc::clone(api), idempotency::check));
         }
+        let body_bytes_max = if self.takes_batches { limits.batch } else { limits.usual };
+        // Behind the gate: strangers get no room.
+        let arrival = Arrival { budget: api.budget.clone(), body_bytes_max };
+        handler = handler.route_layer(from_fn_with_state(arrival, arrival::check));
         if let Some(needs) = self.needs {
             let gate = Gate { api: Arc::clone(api), needs, shared: self.shared };
             handler = handler.route_layer(from_fn_with_state(gate, access::check));
         }
-        let body_bytes_max = if self.takes_batches { limits.batch } else { limits.usual };
         router.route(self.path, handler.route_layer(DefaultBodyLimit::max(body_bytes_max)))
     }
 }

@@ -18,7 +18,7 @@ use toml::{Table, Value};
 use crate::core::health::{LockoutRule, LockoutRuleError, LockoutSettings};
 pub(crate) use keys::sha256_of_hex;
 pub use keys::{ApiKey, Scope};
-pub use units::{Size, Span};
+pub use units::{Address, Size, Span};
 
 /// The shipped configuration, as text.
 pub const DEFAULT_TOML: &str = include_str!("../config.default.toml");
@@ -115,19 +115,31 @@ sections! {
     /// `[ingest]`
     Ingest {
         listen: SocketAddr,
+        plain_public: bool,
         password: String,
         connections_max: u32,
+        connections_per_address_max: u32,
         unacknowledged_bytes_max: Size,
+        request_timeout: Span,
         idle_timeout: Span,
+        tls: Tls,
     }
+    /// `[ingest.tls]` and `[api.tls]`
+    Tls { listen: Address, certificate: PathBuf, key: PathBuf, client_ca: PathBuf }
     /// `[api]`
     Api {
         listen: SocketAddr,
+        plain_public: bool,
+        connections_max: u32,
+        connections_per_address_max: u32,
+        request_timeout: Span,
+        idle_timeout: Span,
         public_url: String,
         tokens: Vec<String>,
         rate_max: u32,
         idempotency_keys_max: u32,
         idempotency_bytes_max: Size,
+        tls: Tls,
         keys: BTreeMap<String, ApiKey>,
     }
     /// `[secrets]`
@@ -172,6 +184,7 @@ sections! {
         connections_per_host_max: u32,
         connections_max: u32,
         streams_per_connection_max: u32,
+        name_servers: Vec<String>,
         ca_file: PathBuf,
         proxy: String,
         proxy_user: String,
@@ -617,10 +630,56 @@ mod tests {
     }
 
     #[test]
+    fn a_public_address_in_the_clear_needs_a_word_of_its_own_beside_the_password() {
+        for (section, guard) in [("ingest", "password = 'a'"), ("api", "tokens = ['long enough']")] {
+            let open = format!("[{section}]\nlisten = '0.0.0.0:7480'\n{guard}");
+            let refused = refusal(&open);
+            let expected =
+                format!("{section}.listen = 0.0.0.0:7480: must be a loopback address, as what is sent there");
+            assert!(refused.starts_with(&expected), "{refused}");
+            assert!(
+                refused.contains(&format!("[{section}.tls]")) && refused.contains("plain_public"),
+                "{refused}"
+            );
+            assert!(with(&format!("{open}\nplain_public = true")).is_ok());
+        }
+    }
+
+    #[test]
+    fn tls_needs_an_address_a_certificate_and_a_key_and_on_a_public_address_somebody_who_is_known() {
+        let pair = "certificate = 'a.pem'\nkey = 'b.pem'";
+        for section in ["ingest", "api"] {
+            let tls = |more: &str| format!("[{section}.tls]\n{more}");
+            assert!(with(&tls(&format!("listen = '127.0.0.1:1'\n{pair}"))).is_ok());
+            let refused = |more: &str, key: &str, rule: &str| {
+                let refused = refusal(&tls(more));
+                assert!(refused.starts_with(&format!("{section}.tls.{key} = ")), "{more}: {refused}");
+                assert!(refused.contains(rule), "{more}: {refused}");
+            };
+            refused("listen = '127.0.0.1:1'\ncertificate = 'a.pem'", "key", "must name a file");
+            refused("listen = '127.0.0.1:1'\nkey = 'b.pem'", "certificate", "must name a file");
+            refused(pair, "listen", "must be an address");
+            refused(&format!("listen = '0.0.0.0:1'\n{pair}"), "listen", "must be a loopback address");
+            let known = format!("listen = '0.0.0.0:1'\n{pair}\nclient_ca = 'c.pem'");
+            assert!(with(&tls(&known)).is_ok());
+            assert!(refusal(&tls("listen = 'here'")).contains("'here' is neither empty nor an address"));
+        }
+        let guarded = format!("[ingest]\npassword = 'a'\n[ingest.tls]\nlisten = '0.0.0.0:1'\n{pair}");
+        assert!(with(&guarded).is_ok());
+    }
+
+    #[test]
+    fn one_address_cannot_have_more_connections_than_all() {
+        let refused = refusal("[ingest]\nconnections_max = 10\nconnections_per_address_max = 11");
+        assert!(refused.starts_with("ingest.connections_per_address_max = 11"), "{refused}");
+    }
+
+    #[test]
     fn a_public_address_needs_a_token_or_a_key() {
-        assert!(refusal("[api]\nlisten = '0.0.0.0:7481'").contains("api.tokens and api.keys are empty"));
+        let open = "[api]\nplain_public = true\nlisten = '0.0.0.0:7481'";
+        assert!(refusal(open).contains("api.tokens and api.keys are empty"));
         let key = "keys.shop = { token = 'long enough', scopes = ['read'] }";
-        assert!(with(&format!("[api]\nlisten = '0.0.0.0:7481'\n{key}")).is_ok());
+        assert!(with(&format!("{open}\n{key}")).is_ok());
         assert!(refusal("[api]\npublic_url = 'ftp://x'").starts_with("api.public_url = ftp://x"));
         assert!(with("[api]\npublic_url = 'https://hooks.example/api'").is_ok());
     }

@@ -3,10 +3,10 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Trace};
+use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Tls, Trace};
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
-use crate::delivery::{Cidr, Proxy};
+use crate::delivery::{Cidr, NAME_SERVERS_MAX, NameServer, Proxy};
 use crate::traces;
 
 const MIB: u64 = 1 << 20;
@@ -38,13 +38,19 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
 fn check_listeners(config: &Config) -> Result<(), ConfigError> {
     let ingest = &config.ingest;
     number("ingest.connections_max", ingest.connections_max, 1, 100_000)?;
+    let per_address = ingest.connections_per_address_max;
+    number("ingest.connections_per_address_max", per_address, 1, ingest.connections_max.into())?;
+    span("ingest.request_timeout", ingest.request_timeout, SECOND, HOUR)?;
     size("ingest.unacknowledged_bytes_max", ingest.unacknowledged_bytes_max, MIB, 16 * GIB)?;
     span("ingest.idle_timeout", ingest.idle_timeout, SECOND, 30 * DAY)?;
     if ingest.password.len() > 512 {
         let value = format!("({} characters)", ingest.password.len());
         return Err(range("ingest.password", value, "must be at most 512 characters"));
     }
-    loopback("ingest.listen", ingest.listen, !ingest.password.is_empty(), "ingest.password is empty")?;
+    let guarded = !ingest.password.is_empty();
+    loopback("ingest.listen", ingest.listen, guarded, "ingest.password is empty")?;
+    in_the_clear("ingest.listen", ingest.listen, ingest.plain_public, "[ingest.tls]")?;
+    tls(&INGEST_TLS, &ingest.tls, guarded, "ingest.password and ingest.tls.client_ca are empty")?;
     check_api(config)?;
     size("limits.payload_bytes_max", config.limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
     number("limits.event_ids_max", config.limits.event_ids_max, 1_000, 100_000_000)
@@ -63,6 +69,13 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
     }
     let guarded = !api.tokens.is_empty() || !api.keys.is_empty();
     loopback("api.listen", api.listen, guarded, "api.tokens and api.keys are empty")?;
+    in_the_clear("api.listen", api.listen, api.plain_public, "[api.tls]")?;
+    tls(&API_TLS, &api.tls, guarded, "api.tokens, api.keys and api.tls.client_ca are empty")?;
+    number("api.connections_max", api.connections_max, 1, 100_000)?;
+    let per_address = api.connections_per_address_max;
+    number("api.connections_per_address_max", per_address, 1, api.connections_max.into())?;
+    span("api.request_timeout", api.request_timeout, SECOND, HOUR)?;
+    span("api.idle_timeout", api.idle_timeout, SECOND, HOUR)?;
     number("api.rate_max", api.rate_max, 1, 1_000_000)?;
     number("api.idempotency_keys_max", api.idempotency_keys_max, 1_000, 10_000_000)?;
     size("api.idempotency_bytes_max", api.idempotency_bytes_max, MIB, 16 * GIB)?;
@@ -132,6 +145,7 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     number("delivery.connections_per_host_max", delivery.connections_per_host_max, 1, 100_000)?;
     number("delivery.connections_max", delivery.connections_max, 1, 100_000)?;
     number("delivery.streams_per_connection_max", delivery.streams_per_connection_max, 1, 1_000)?;
+    name_servers(&delivery.name_servers)?;
     let credentials = (&delivery.proxy_user, &delivery.proxy_password);
     Proxy::parse(&delivery.proxy, credentials.0, credentials.1, delivery.proxy_pin)
         .map_err(|error| range("delivery.proxy", "(not shown)", error))?;
@@ -147,6 +161,17 @@ fn check_delivery(config: &Config) -> Result<(), ConfigError> {
     }
     policy("retry.policy", &retry.policy)?;
     retry.policies.values().try_for_each(|text| policy("retry.policies", text))
+}
+
+fn name_servers(servers: &[String]) -> Result<(), ConfigError> {
+    if servers.len() > NAME_SERVERS_MAX {
+        let value = format!("({} servers)", servers.len());
+        return Err(range("delivery.name_servers", value, format!("must be at most {NAME_SERVERS_MAX}")));
+    }
+    for server in servers {
+        server.parse::<NameServer>().map_err(|error| range("delivery.name_servers", server, error))?;
+    }
+    Ok(())
 }
 
 fn check_alerts(config: &Config) -> Result<(), ConfigError> {
@@ -230,6 +255,46 @@ fn loopback(key: &'static str, listen: SocketAddr, guarded: bool, guard: &str) -
         return Ok(());
     }
     Err(range(key, listen, format!("must be a loopback address as long as {guard}")))
+}
+
+fn in_the_clear(key: &'static str, listen: SocketAddr, public: bool, tls: &str) -> Result<(), ConfigError> {
+    if listen.ip().is_loopback() || public {
+        return Ok(());
+    }
+    let rule = format!(
+        "must be a loopback address, as what is sent there can be read on the way: use {tls} for a public one, or set \
+         plain_public = true if the network is yours alone"
+    );
+    Err(range(key, listen, rule))
+}
+
+/// The keys of a section for TLS.
+struct TlsKeys {
+    listen: &'static str,
+    certificate: &'static str,
+    key: &'static str,
+}
+
+const INGEST_TLS: TlsKeys =
+    TlsKeys { listen: "ingest.tls.listen", certificate: "ingest.tls.certificate", key: "ingest.tls.key" };
+const API_TLS: TlsKeys =
+    TlsKeys { listen: "api.tls.listen", certificate: "api.tls.certificate", key: "api.tls.key" };
+
+fn tls(keys: &TlsKeys, tls: &Tls, guarded: bool, guard: &str) -> Result<(), ConfigError> {
+    let is_named = |path: &std::path::Path| !path.as_os_str().is_empty();
+    let Some(listen) = tls.listen.0 else {
+        let files = [&tls.certificate, &tls.key, &tls.client_ca];
+        if files.into_iter().any(|path| is_named(path)) {
+            return Err(range(keys.listen, "", "must be an address as long as there are files for TLS"));
+        }
+        return Ok(());
+    };
+    for (key, path) in [(keys.certificate, &tls.certificate), (keys.key, &tls.key)] {
+        if !is_named(path) {
+            return Err(range(key, "", format!("must name a file as long as {} is set", keys.listen)));
+        }
+    }
+    loopback(keys.listen, listen, guarded || is_named(&tls.client_ca), guard)
 }
 
 fn number(key: &'static str, value: impl Into<u64>, min: u64, max: u64) -> Result<(), ConfigError> {

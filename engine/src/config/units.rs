@@ -1,6 +1,7 @@
 //! Durations and sizes as people write them: `5s`, `12h`, `64MiB`.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +15,22 @@ pub struct Span(DurationText);
 /// A number of bytes: a number with `B`, `KiB`, `MiB`, `GiB` or `TiB`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Size(u64);
+
+/// An address to listen on, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address(pub Option<SocketAddr>);
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let wrong =
+            |_| D::Error::custom(format!("'{text}' is neither empty nor an address such as 0.0.0.0:7443"));
+        text.parse().map(|address| Self(Some(address))).map_err(wrong)
+    }
+}
 
 const SIZE_UNITS: [(&str, u64); 5] =
     [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];

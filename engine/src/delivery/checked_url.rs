@@ -177,6 +177,8 @@ fn check_name(name: &str) -> Result<(), UrlError> {
         "it has an empty label"
     } else if name.split('.').any(|label| label.len() > LABEL_BYTES_MAX) {
         "it has a label longer than 63 bytes"
+    } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_".contains(&byte)) {
+        "it has a character other than letters, digits, '-' and '_'"
     } else {
         return Ok(());
     };
@@ -240,6 +242,10 @@ mod tests {
         assert_eq!(refusal("/path"), "url cannot be read: relative URL without a base");
         assert_eq!(refusal("https://a..example/"), "host 'a..example' is not a name: it has an empty label");
         assert_eq!(refusal("https://./"), "host '' is not a name: it has an empty label");
+        assert_eq!(
+            refusal("https://*.example/"),
+            "host '*.example' is not a name: it has a character other than letters, digits, '-' and '_'"
+        );
         let label = format!("https://{}.example/", "a".repeat(64));
         assert!(refusal(&label).ends_with("it has a label longer than 63 bytes"));
         let name = format!("https://{}example/", "a.".repeat(124));

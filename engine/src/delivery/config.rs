@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::egress::EgressPolicy;
+use super::name_server::NameServer;
 use super::pool::PoolLimits;
 use super::proxy::Proxy;
 use super::response::ResponseLimits;
@@ -39,6 +40,8 @@ pub struct DeliveryConfig {
     pub http2: bool,
     /// What may be connected to.
     pub egress: EgressPolicy,
+    /// Whom names are asked of; empty: the name servers of the system.
+    pub name_servers: Vec<NameServer>,
     /// Whose certificates are believed.
     pub trust: Trust,
     /// What connections go through, where there is such a thing.

@@ -57,6 +57,9 @@ pub(super) struct Connector {
     response: ResponseLimits,
     buffer: ReadBuffer,
     open: Rc<Cell<usize>>,
+    /// Where connections lead in a simulation.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(super) network: Option<Rc<dyn super::network::Network>>,
 }
 
 impl Connector {
@@ -73,6 +76,8 @@ impl Connector {
             response: config.response,
             buffer: ReadBuffer::new(),
             open: Rc::default(),
+            #[cfg(any(test, feature = "simulation"))]
+            network: None,
         })
     }
 
@@ -97,6 +102,13 @@ impl Connector {
         let policy = Rc::clone(&self.policy.borrow());
         let permitted_at = Instant::now();
         policy.check_url(url).map_err(|error| forbidden(&error))?;
+        #[cfg(any(test, feature = "simulation"))]
+        if let Some(network) = &self.network {
+            let dialling =
+                self.dial_host(url, &policy, deadline, timing, async |address| network.dial(address).await);
+            let (stream, _) = Box::pin(dialling).await?;
+            return Ok(self.http1(Stream::Simulated(stream), permitted_at, OpenCount::new(&self.open)));
+        }
         let tcp = match &self.proxy {
             None => self.reach(url, &policy, deadline, timing).await?,
             Some(proxy) => Box::pin(self.reach_through(proxy, url, &policy, deadline, timing)).await?,
@@ -126,11 +138,26 @@ impl Connector {
         deadline: &mut Deadline,
         timing: &mut Timing,
     ) -> Result<TcpStream, Failure> {
+        let (tcp, address) = self
+            .dial_host(url, policy, deadline, timing, async |address| TcpStream::connect(address).await)
+            .await?;
+        check_peer(tcp, address, policy)
+    }
+
+    /// Connects to a permitted address of the URL's host, however that is done.
+    async fn dial_host<T>(
+        &self,
+        url: &CheckedUrl,
+        policy: &EgressPolicy,
+        deadline: &mut Deadline,
+        timing: &mut Timing,
+        connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
+    ) -> Result<(T, SocketAddr), Failure> {
         let addresses = self.look_up(url, policy, deadline, timing).await?;
         let began = Instant::now();
         let budget = self.timeouts.connect.min(deadline.left(began));
         let dialling =
-            deadline.within(Phase::Connect, began, budget, pin!(dial(&addresses, budget, policy))).await;
+            deadline.within(Phase::Connect, began, budget, pin!(dial(&addresses, budget, connect))).await;
         timing.connect_us = micros_since(began);
         dialling?
     }
@@ -295,19 +322,19 @@ fn alternate_families(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     alternating
 }
 
-/// Connects to the first address that answers. Each gets an equal share of the time that is left.
-async fn dial(
+/// Connects to the first address that answers, and says which. Each gets an equal share of the time that is left.
+async fn dial<T>(
     addresses: &[SocketAddr],
     budget: Duration,
-    policy: &EgressPolicy,
-) -> Result<TcpStream, Failure> {
+    connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
+) -> Result<(T, SocketAddr), Failure> {
     let end = Instant::now() + budget;
     let mut failure = Failure::timed_out(Phase::Connect);
     for (number, &address) in addresses.iter().enumerate() {
         let still_to_try = (addresses.len() - number) as u32;
         let share = end.saturating_duration_since(Instant::now()) / still_to_try;
-        match timeout(share, TcpStream::connect(address)).await {
-            Ok(Ok(tcp)) => return check_peer(tcp, address, policy),
+        match timeout(share, connect(address)).await {
+            Ok(Ok(connected)) => return Ok((connected, address)),
             Ok(Err(error)) => failure = connect_failure(address, &error),
             Err(_) => failure = Failure::timed_out(Phase::Connect),
         }

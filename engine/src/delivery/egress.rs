@@ -6,7 +6,8 @@
 //! metadata service of the cloud, and somewhere else a second later.
 //!
 //! Order of judgement, first match wins: never allowed > own listeners > `deny_cidrs` > `allow_cidrs` >
-//! public.
+//! public. The first three also look at every IPv4 address that is inside an IPv6 one (6to4, Teredo, ISATAP, NAT64):
+//! who is on the way may take it out.
 //!
 //! Invariants
 //! - What is never allowed cannot be allowed by any setting, nor by any spelling of the address.
@@ -15,16 +16,17 @@
 //!
 //! Not here: the table of special ranges (`special`), resolving (`resolver`), dialling (`connect`).
 
-use std::net::{IpAddr, SocketAddr};
+use std::io;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use super::checked_url::{CheckedUrl, UrlError};
 use super::cidr::Cidr;
 use super::host::Scheme;
-use super::special::{never_allowed, not_public};
+use super::special::{behind_nat64, embedded, never_allowed, not_public};
 
-/// Names that mean something on this machine or in this network only (RFC 6761, RFC 6762, and the zone
-/// `internal.` that ICANN reserved for private use).
-const LOCAL_SUFFIXES: &[&str] = &["localhost", "local", "internal"];
+/// Names that mean something on this machine or in this network only: RFC 6761, RFC 6762, RFC 8375, the zone
+/// `internal` that ICANN reserved for private use, and what resolvers of old add to `localhost`.
+const LOCAL_ZONES: &[&str] = &["localhost", "localdomain", "local", "internal", "home.arpa"];
 
 /// What may be connected to.
 #[derive(Debug, Clone)]
@@ -39,7 +41,7 @@ pub struct EgressPolicy {
     pub allow_names: Vec<String>,
     /// Ports below 1024 that may be connected to; all others below 1024 may not.
     pub allow_ports: Vec<u16>,
-    /// Ports from 1024 on that may not be connected to, because databases and the like listen there.
+    /// Ports that may not be connected to, because databases and the like listen there; also those of `allow_ports`.
     pub deny_ports: Vec<u16>,
     /// When only some addresses of a name are forbidden: connect to the others (true) or fail (false).
     /// Failing is safer: a name with public and private addresses is more likely an attack than an accident.
@@ -108,20 +110,21 @@ impl EgressPolicy {
 
     /// Whether this address may be connected to.
     pub fn check_address(&self, address: SocketAddr) -> Result<(), AddressForbidden> {
-        let ip = address.ip();
-        if let Some(what) = never_allowed(ip) {
+        let ip = self.meant(address.ip());
+        let all = || std::iter::once(ip).chain(embedded(ip));
+        if let Some(what) = all().find_map(never_allowed) {
             return Err(AddressForbidden::Never { address, what });
         }
-        if self.is_own_listener(address) {
+        if all().any(|ip| self.is_own_listener(ip, address.port())) {
             return Err(AddressForbidden::OwnListener { address });
         }
-        if let Some(&range) = self.deny_cidrs.iter().find(|range| range.contains(ip)) {
+        if let Some(&range) = self.deny_cidrs.iter().find(|range| all().any(|ip| range.contains(ip))) {
             return Err(AddressForbidden::Denied { address, range });
         }
         if self.allow_cidrs.iter().any(|range| range.contains(ip)) {
             return Ok(());
         }
-        match not_public(ip, self.nat64) {
+        match not_public(ip) {
             Some(what) => Err(AddressForbidden::NotPublic { address, what }),
             None => Ok(()),
         }
@@ -129,8 +132,15 @@ impl EgressPolicy {
 
     /// Whether this address is one that everybody can reach.
     pub fn is_public(&self, address: IpAddr) -> bool {
+        let address = self.meant(address);
+        std::iter::once(address).chain(embedded(address)).all(|address| never_allowed(address).is_none())
+            && not_public(address).is_none()
+    }
+
+    /// The address that is judged: the one that a packet comes to in the end.
+    fn meant(&self, address: IpAddr) -> IpAddr {
         let address = address.to_canonical();
-        never_allowed(address).is_none() && not_public(address, self.nat64).is_none()
+        behind_nat64(address).filter(|_| self.nat64).map_or(address, IpAddr::V4)
     }
 
     /// The addresses of a name that may be connected to, in their order. One forbidden answer forbids the
@@ -152,29 +162,26 @@ impl EgressPolicy {
     }
 
     /// Whether a connection that is open leads back to this process: its two ends have one address, and the
-    /// far port is one of ours. This catches listeners on "any address", whose addresses are not known.
+    /// far port is one of ours. Beside [`Self::check_address`], for what only shows when it is connected.
     pub(super) fn leads_to_itself(&self, local: SocketAddr, peer: SocketAddr) -> bool {
         local.ip() == peer.ip() && self.own_addresses.iter().any(|own| own.port() == peer.port())
     }
 
-    fn is_own_listener(&self, address: SocketAddr) -> bool {
-        let ip = address.ip().to_canonical();
-        self.own_addresses.iter().any(|own| {
-            let own_ip = own.ip().to_canonical();
-            own.port() == address.port() && (own_ip == ip || own_ip.is_unspecified() && ip.is_loopback())
+    /// Whether this process listens there: at this very address, or at every address of this machine, which it is one
+    /// of.
+    fn is_own_listener(&self, ip: IpAddr, port: u16) -> bool {
+        self.own_addresses.iter().filter(|own| own.port() == port).any(|own| {
+            let own = own.ip().to_canonical();
+            own == ip || own.is_unspecified() && is_of_this_machine(ip)
         })
     }
 
     fn allows_port(&self, port: u16) -> bool {
-        if port < 1_024 { self.allow_ports.contains(&port) } else { !self.deny_ports.contains(&port) }
+        !self.deny_ports.contains(&port) && (port >= 1_024 || self.allow_ports.contains(&port))
     }
 
     fn allows_name(&self, name: &str) -> bool {
-        let is_local = match name.rsplit_once('.') {
-            Some((_, zone)) => LOCAL_SUFFIXES.contains(&zone),
-            None => true,
-        };
-        !is_local || self.is_allowed_name(name) || is_localhost(name) && self.allows_loopback()
+        !is_local(name) || self.is_allowed_name(name) || is_localhost(name) && self.allows_loopback()
     }
 
     fn is_allowed_name(&self, name: &str) -> bool {
@@ -188,6 +195,27 @@ impl EgressPolicy {
         let loopbacks: [IpAddr; 2] = [[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()];
         loopbacks.iter().any(|&ip| self.allow_cidrs.iter().any(|range| range.contains(ip)))
     }
+}
+
+/// Whether packets to this address never leave the machine. A socket can be bound to just those; interfaces come and go,
+/// so it is tried each time that one of our ports is asked for. What cannot be tried counts as ours.
+fn is_of_this_machine(ip: IpAddr) -> bool {
+    const NO_SUCH_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
+    ip.is_loopback()
+        || match UdpSocket::bind(SocketAddr::new(ip, 0)) {
+            Ok(_) => true,
+            Err(error) => {
+                error.kind() != io::ErrorKind::AddrNotAvailable
+                    && error.raw_os_error() != Some(NO_SUCH_FAMILY)
+            }
+        }
+}
+
+/// Whether the name has no dot, or lies in a zone that is not everybody's.
+fn is_local(name: &str) -> bool {
+    let is_in =
+        |zone: &&str| name.strip_suffix(*zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    !name.contains('.') || LOCAL_ZONES.iter().any(is_in)
 }
 
 /// Whether the name means this machine by definition, whatever DNS says (RFC 6761 section 6.3).
@@ -321,7 +349,9 @@ mod tests {
     fn it_never_delivers_to_its_own_listeners() {
         let own_addresses = vec!["127.0.0.1:7000".parse().unwrap(), "0.0.0.0:8000".parse().unwrap()];
         let policy = EgressPolicy { own_addresses, ..allowing(&["127.0.0.0/8", "::1/128"]) };
-        for address in ["127.0.0.1:7000", "127.0.0.1:8000", "127.0.0.9:8000", "[::1]:8000"] {
+        for address in
+            ["127.0.0.1:7000", "[::ffff:127.0.0.1]:7000", "127.0.0.1:8000", "127.0.0.9:8000", "[::1]:8000"]
+        {
             let refusal = policy.check_address(address.parse().unwrap()).unwrap_err();
             assert!(matches!(refusal, AddressForbidden::OwnListener { .. }), "{address}");
         }
@@ -329,6 +359,46 @@ mod tests {
         let (local, peer) = ("192.0.2.1:40000".parse().unwrap(), "192.0.2.1:8000".parse().unwrap());
         assert!(policy.leads_to_itself(local, peer));
         assert!(!policy.leads_to_itself("192.0.2.9:40000".parse().unwrap(), peer));
+    }
+
+    #[test]
+    fn an_address_that_a_socket_can_be_bound_to_is_one_of_this_machine() {
+        assert!(is_of_this_machine([127, 0, 0, 1].into()) && is_of_this_machine([127, 3, 2, 1].into()));
+        // For documentation, and so nobody's.
+        assert!(!is_of_this_machine([192, 0, 2, 1].into()));
+        assert!(!is_of_this_machine("2001:db8::1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_inside_an_address_is_judged_as_if_it_were_the_address() {
+        let deny_cidrs = vec!["10.1.0.0/16".parse().unwrap(), "9.9.9.0/24".parse().unwrap()];
+        let own_addresses = vec!["127.0.0.1:7000".parse().unwrap()];
+        let policy =
+            EgressPolicy { deny_cidrs, own_addresses, nat64: true, ..allowing(&["::/0", "0.0.0.0/0"]) };
+        let judge = |address: &str| policy.check_address(address.parse().unwrap());
+        for inside in [
+            "[2002:a01:1::1]:443",
+            "[64:ff9b::10.1.0.1]:443",
+            "[64:ff9b::9.9.9.9]:443",
+            "[fd00::5efe:10.1.0.1]:443",
+        ] {
+            assert!(matches!(judge(inside), Err(AddressForbidden::Denied { .. })), "{inside}");
+        }
+        assert!(matches!(judge("[64:ff9b::7f00:1]:7000"), Err(AddressForbidden::OwnListener { .. })));
+        assert!(matches!(judge("[2002:a9fe:a9fe::1]:443"), Err(AddressForbidden::Never { .. })));
+        assert!(matches!(judge("[64:ff9b:1::a9fe:a9fe]:443"), Err(AddressForbidden::Never { .. })));
+        assert_eq!(judge("[64:ff9b::10.2.0.1]:443"), Ok(()));
+    }
+
+    #[test]
+    fn nat64_is_judged_by_the_address_inside_when_it_is_on() {
+        let on = EgressPolicy { nat64: true, ..strict() };
+        assert!(on.check_address("[64:ff9b::8.8.8.8]:443".parse().unwrap()).is_ok());
+        let refusal = on.check_address("[64:ff9b::10.0.0.1]:443".parse().unwrap()).unwrap_err();
+        assert!(refusal.to_string().contains("a private network"), "{refusal}");
+        assert!(strict().check_address("[64:ff9b::8.8.8.8]:443".parse().unwrap()).is_err());
+        assert!(on.is_public("64:ff9b::8.8.8.8".parse().unwrap()));
+        assert!(!on.is_public("64:ff9b::a9fe:a9fe".parse().unwrap()));
     }
 
     #[test]
@@ -343,7 +413,16 @@ mod tests {
 
     #[test]
     fn local_names_are_refused_unless_allowed() {
-        for name in ["intranet", "localhost", "a.localhost", "printer.local", "db.internal", "localhost."] {
+        for name in [
+            "intranet",
+            "localhost",
+            "a.localhost",
+            "localhost.localdomain",
+            "printer.local",
+            "db.internal",
+            "router.home.arpa",
+            "localhost.",
+        ] {
             let refusal = check_url(&format!("http://{name}/"), &strict()).unwrap_err();
             assert!(matches!(refusal, UrlError::LocalName { .. }), "{name}: {refusal}");
         }
@@ -365,6 +444,8 @@ mod tests {
             let answer = check_url(&format!("http://example.com:{port}/"), &strict());
             assert_eq!(answer.is_ok(), allowed, "{port}");
         }
+        let both = EgressPolicy { allow_ports: vec![25, 443], deny_ports: vec![25], ..strict() };
+        assert!(check_url("http://example.com:25/", &both).is_err(), "what is denied is denied");
         let refusal = check_url("https://example.com:25/", &strict()).unwrap_err();
         assert_eq!(refusal.to_string(), "port 25 is not allowed (egress.allow_ports, egress.deny_ports)");
     }

@@ -19,6 +19,7 @@ const RESERVED_NAMES: &[&str] = &[
     "content-type",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
     "te",
     "trailer",
@@ -27,6 +28,9 @@ const RESERVED_NAMES: &[&str] = &[
     // Metadata services of clouds answer only to requests with these, to keep out just such requests as ours.
     "metadata",
     "metadata-flavor",
+    "metadata-token",
+    "x-identity-header",
+    "x-metadata-token",
 ];
 
 const RESERVED_PREFIXES: &[&str] = &[
@@ -34,10 +38,14 @@ const RESERVED_PREFIXES: &[&str] = &[
     "webhook-",
     "svix-",
     "x-posthaste-",
+    // What clouds take for the word of one of their own.
+    "x-aliyun-",
     "x-amz-",
     "x-amzn-",
+    "x-appengine-",
     "x-aws-",
     "x-azure-",
+    "x-gfe-",
     "x-goog-",
     "x-google-",
     "x-ms-",
@@ -182,6 +190,11 @@ mod tests {
             "X-Azure-Ref",
             "Metadata-Flavor",
             "Metadata",
+            "Metadata-Token",
+            "X-Aliyun-Ecs-Metadata-Token",
+            "X-Appengine-User-Id",
+            "X-Gfe-Ssl",
+            "HTTP2-Settings",
         ] {
             let name_lower = name.to_lowercase();
             assert_eq!(check_header(name, "v"), Err(HeaderError::Reserved { name: name_lower }), "{name}");

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
-    LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+    ConnectionConfig, LookupIpStrategy, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -21,6 +21,7 @@ use hickory_resolver::proto::rr::Name;
 use hickory_resolver::system_conf::read_system_conf;
 
 use super::egress::is_localhost;
+use super::name_server::NameServer;
 
 /// Bounds on how long an answer is believed: a moved host is found within minutes, and a zero TTL does not
 /// cost a query for every connection.
@@ -56,19 +57,21 @@ pub enum ResolveError {
     },
 }
 
-/// Asks the name servers that the operating system is configured with.
+/// Asks name servers: those it is given, or those that the operating system is configured with.
 ///
 /// Made at the first lookup, so that a machine without name servers still delivers to addresses; while the
-/// configuration cannot be read, each lookup tries again.
+/// system's configuration cannot be read, each lookup tries again.
 #[derive(Default)]
-pub struct SystemResolver {
+pub struct DnsResolver {
+    /// Empty: the system's.
+    servers: Vec<NameServer>,
     resolver: RefCell<Option<TokioResolver>>,
 }
 
-impl SystemResolver {
-    /// A resolver that has not looked for name servers yet.
-    pub fn new() -> Self {
-        Self::default()
+impl DnsResolver {
+    /// A resolver that asks these servers, or the system's where there are none. Nobody is asked yet.
+    pub fn asking(servers: &[NameServer]) -> Self {
+        Self { servers: servers.to_vec(), resolver: RefCell::default() }
     }
 
     /// The resolver within; cheap to clone, the clones share their cache.
@@ -77,7 +80,10 @@ impl SystemResolver {
         if let Some(resolver) = &*resolver {
             return Ok(resolver.clone());
         }
-        let made = from_system_configuration()?;
+        let made = match &self.servers[..] {
+            [] => from_system_configuration()?,
+            given => resolver_asking(given.iter().map(entry).collect(), ResolverOpts::default())?,
+        };
         *resolver = Some(made.clone());
         Ok(made)
     }
@@ -91,7 +97,7 @@ impl SystemResolver {
     }
 }
 
-impl Resolve for SystemResolver {
+impl Resolve for DnsResolver {
     fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
         Box::pin(async move {
             if is_localhost(name) {
@@ -116,6 +122,15 @@ fn from_system_configuration() -> Result<TokioResolver, NetError> {
     resolver_asking(system.name_servers().to_vec(), options)
 }
 
+/// A server as the library wants it: by UDP first, by TCP where an answer is too long for that.
+fn entry(server: &NameServer) -> NameServerConfig {
+    let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()].map(|mut connection| {
+        connection.port = server.0.port();
+        connection
+    });
+    NameServerConfig::new(server.0.ip(), true, connections.into())
+}
+
 /// A resolver that asks these servers, and nothing else.
 fn resolver_asking(
     servers: Vec<NameServerConfig>,
@@ -138,7 +153,6 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use hickory_resolver::config::ConnectionConfig;
     use tokio::net::UdpSocket;
     use tokio::task::LocalSet;
 
@@ -164,9 +178,9 @@ mod tests {
         12 + labels + 1 + 4
     }
 
-    async fn name_server(queries: Rc<Cell<u32>>) -> SystemResolver {
+    async fn name_server(queries: Rc<Cell<u32>>) -> DnsResolver {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let port = socket.local_addr().unwrap().port();
+        let server = NameServer(socket.local_addr().unwrap());
         tokio::task::spawn_local(async move {
             let mut query = [0; 512];
             while let Ok((len, from)) = socket.recv_from(&mut query).await {
@@ -174,11 +188,7 @@ mod tests {
                 socket.send_to(&answer(&query[..len]), from).await.unwrap();
             }
         });
-        let mut connection = ConnectionConfig::udp();
-        connection.port = port;
-        let server = NameServerConfig::new(Ipv4Addr::LOCALHOST.into(), true, vec![connection]);
-        let resolver = resolver_asking(vec![server], ResolverOpts::default()).unwrap();
-        SystemResolver { resolver: RefCell::new(Some(resolver)) }
+        DnsResolver::asking(&[server])
     }
 
     #[tokio::test]
@@ -213,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn localhost_is_this_machine_whatever_dns_says() {
-        let resolver = SystemResolver::new();
+        let resolver = DnsResolver::default();
         let expected: Vec<IpAddr> = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         assert_eq!(resolver.resolve("localhost").await, Ok(expected.clone()));
         assert_eq!(resolver.resolve("shop.localhost").await, Ok(expected));

@@ -23,7 +23,7 @@ use super::failure::Failure;
 use super::lease::{Lease, Unanswered};
 use super::pool::Pool;
 use super::request::{MessageHead, Request};
-use super::resolver::{Resolve, SystemResolver};
+use super::resolver::{DnsResolver, Resolve};
 use super::response::{ResponseLimits, judge};
 use super::target::Target;
 use crate::core::retry::RetryAfterLimits;
@@ -41,12 +41,12 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// A sender that resolves names as the operating system is configured to, but by DNS only.
+    /// A sender that asks the name servers of its configuration, or else those of the operating system.
     ///
     /// # Errors
     /// If the TLS library refuses its settings.
     pub fn new(config: &DeliveryConfig) -> Result<Self, rustls::Error> {
-        Self::with_resolver(config, Rc::new(SystemResolver::new()))
+        Self::with_resolver(config, Rc::new(DnsResolver::asking(&config.name_servers)))
     }
 
     /// A sender that resolves names in its own way.
@@ -61,6 +61,18 @@ impl Sender {
             response: config.response,
             retry_after: config.retry_after,
         })
+    }
+
+    /// A sender whose names and connections are a simulation's.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn on_network(
+        config: &DeliveryConfig,
+        resolver: Rc<dyn Resolve>,
+        network: Rc<dyn super::network::Network>,
+    ) -> Result<Self, rustls::Error> {
+        let mut sender = Self::with_resolver(config, resolver)?;
+        sender.connector.network = Some(network);
+        Ok(sender)
     }
 
     /// Makes one attempt. Ends within the total deadline, whatever the receiver does; dropped before, it
@@ -93,8 +105,8 @@ impl Sender {
 
     /// Closes connections that are idle for too long, too old or closed by the receiver. To be called about
     /// once a second.
-    pub fn close_idle(&self, now: std::time::Instant) {
-        self.pool.sweep(now.into());
+    pub fn close_idle(&self, now: Instant) {
+        self.pool.sweep(now);
     }
 
     /// How many connections are open, idle or in use.

@@ -22,8 +22,13 @@ const NEVER: &[Range] = &[
     (Cidr::v4([0, 0, 0, 0], 32), "the unspecified address"),
     (Cidr::v4([255, 255, 255, 255], 32), "the broadcast address"),
     (Cidr::v6([0xfe80, 0, 0, 0, 0, 0, 0, 0], 10), "link-local"),
-    (Cidr::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), "the metadata service of AWS"),
+    // All of it: beside the metadata (::254) there are credentials of pods (::23), name and time servers.
+    (Cidr::v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), "the metadata service of AWS"),
     (Cidr::v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), "the metadata service of Google Cloud"),
+    (Cidr::v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128), "the metadata service of Oracle Cloud"),
+    (Cidr::v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128), "the metadata service of Scaleway"),
+    (Cidr::v6([0xfd00, 0xa9fe, 0xa9fe, 0, 0, 0, 0, 1], 128), "the metadata service of Linode"),
+    (Cidr::v6([0xfd00, 0x100, 0, 0, 0, 0, 0x100, 0x200], 128), "the metadata service of Alibaba Cloud"),
     (Cidr::v6([0, 0, 0, 0, 0, 0, 0, 0], 128), "the unspecified address"),
 ];
 
@@ -55,54 +60,88 @@ const V6_NOT_PUBLIC: &[Range] = &[
     (Cidr::v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), "for documentation"),
 ];
 
+/// The well-known prefix of NAT64 (RFC 6052 section 2.1), and the one for local use (RFC 8215).
 const NAT64: Cidr = Cidr::v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
+const NAT64_LOCAL: Cidr = Cidr::v6([0x64, 0xff9b, 1, 0, 0, 0, 0, 0], 48);
 const SIX_TO_FOUR: Cidr = Cidr::v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16);
+const TEREDO: Cidr = Cidr::v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 32);
 const V4_COMPATIBLE: Cidr = Cidr::v6([0, 0, 0, 0, 0, 0, 0, 0], 96);
+/// `::ffff:0:a.b.c.d` of stateless translators (RFC 2765 section 2.1).
+const V4_TRANSLATED: Cidr = Cidr::v6([0, 0, 0, 0, 0xffff, 0, 0, 0], 96);
 
-/// What makes `address` a destination that nothing can allow, if anything does. Also looks at the IPv4
-/// address that a translator or tunnel would take out of an IPv6 one.
+/// How many IPv4 addresses one of IPv6 may have in it: there are as many places for it as local NAT64 has prefixes.
+const EMBEDDED_MAX: usize = 4;
+
+/// What makes `address` a destination that nothing can allow, if anything does.
 pub(super) fn never_allowed(address: IpAddr) -> Option<&'static str> {
-    let address = address.to_canonical();
-    find(NEVER, address).or_else(|| match address {
-        IpAddr::V6(v6) => embedded(v6).and_then(|v4| find(NEVER, IpAddr::V4(v4))),
-        IpAddr::V4(_) => None,
-    })
+    find(NEVER, address.to_canonical())
 }
 
-/// What makes `address` not public, if anything does. With `nat64`, an address of the well-known NAT64
-/// prefix (RFC 6052) is judged by the IPv4 address in it; without, it is refused.
-pub(super) fn not_public(address: IpAddr, nat64: bool) -> Option<&'static str> {
+/// What makes `address` not public, if anything does. Each form of NAT64 does.
+pub(super) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address.to_canonical() {
         IpAddr::V4(v4) => find(V4_NOT_PUBLIC, IpAddr::V4(v4)),
-        IpAddr::V6(v6) if NAT64.contains(address) => {
-            if nat64 {
-                not_public(IpAddr::V4(last_32_bits(v6)), false)
-            } else {
-                Some("NAT64")
-            }
-        }
+        IpAddr::V6(_) if NAT64.contains(address) || NAT64_LOCAL.contains(address) => Some("NAT64"),
         IpAddr::V6(v6) if !V6_IN_USE.contains(IpAddr::V6(v6)) => Some("not a global IPv6 address"),
+        // Any network may be one, so its addresses are not in a range.
+        IpAddr::V6(v6) if is_isatap(v6) => Some("the end of an ISATAP tunnel"),
         IpAddr::V6(v6) => find(V6_NOT_PUBLIC, IpAddr::V6(v6)),
     }
+}
+
+/// The IPv4 address that the well-known prefix of NAT64 stands before.
+pub(super) fn behind_nat64(address: IpAddr) -> Option<Ipv4Addr> {
+    match address {
+        IpAddr::V6(v6) if NAT64.contains(address) => Some(bits_at(v6, 96)),
+        _ => None,
+    }
+}
+
+/// The IPv4 addresses that a translator or tunnel would take out of `address`. Zeros are none: they stand where the
+/// address has nothing in that place.
+pub(super) fn embedded(address: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let mut found = [None; EMBEDDED_MAX];
+    if let IpAddr::V6(v6) = address.to_canonical() {
+        if [NAT64, V4_COMPATIBLE, V4_TRANSLATED].iter().any(|range| range.contains(address)) {
+            found[0] = Some(bits_at(v6, 96));
+        } else if NAT64_LOCAL.contains(address) {
+            // One for each length that the prefix may have (RFC 6052 section 2.2); bits 64 to 71 are skipped.
+            found = [around_the_middle(v6, 48), around_the_middle(v6, 56), bits_at(v6, 72), bits_at(v6, 96)]
+                .map(Some);
+        } else if SIX_TO_FOUR.contains(address) {
+            found[0] = Some(bits_at(v6, 16));
+        } else if TEREDO.contains(address) {
+            // The server, and the client, whose bits are inverted (RFC 4380 section 4).
+            found[..2].copy_from_slice(&[Some(bits_at(v6, 32)), Some(!bits_at(v6, 96))]);
+        } else if is_isatap(v6) {
+            found[0] = Some(bits_at(v6, 96));
+        }
+    }
+    found.into_iter().flatten().filter(|v4| !v4.is_unspecified()).map(IpAddr::V4)
 }
 
 fn find(ranges: &[Range], address: IpAddr) -> Option<&'static str> {
     ranges.iter().find(|(range, _)| range.contains(address)).map(|(_, what)| *what)
 }
 
-fn embedded(v6: Ipv6Addr) -> Option<Ipv4Addr> {
-    let address = IpAddr::V6(v6);
-    if NAT64.contains(address) || V4_COMPATIBLE.contains(address) {
-        Some(last_32_bits(v6))
-    } else if SIX_TO_FOUR.contains(address) {
-        Some(Ipv4Addr::from((u128::from(v6) >> 80) as u32))
-    } else {
-        None
-    }
+/// Interface identifiers 0:5efe:a.b.c.d and 200:5efe:a.b.c.d (RFC 5214 section 6.1).
+fn is_isatap(v6: Ipv6Addr) -> bool {
+    let [_, _, _, _, fifth, sixth, ..] = v6.segments();
+    fifth & !0x0200 == 0 && sixth == 0x5efe
 }
 
-fn last_32_bits(v6: Ipv6Addr) -> Ipv4Addr {
-    Ipv4Addr::from(u128::from(v6) as u32)
+/// The 32 bits of `v6` that begin at `bit`.
+fn bits_at(v6: Ipv6Addr, bit: u32) -> Ipv4Addr {
+    Ipv4Addr::from((u128::from(v6) >> (96 - bit)) as u32)
+}
+
+/// The 32 bits of `v6` that begin at `bit` and go on behind bits 64 to 71.
+fn around_the_middle(v6: Ipv6Addr, bit: u32) -> Ipv4Addr {
+    let bits = u128::from(v6);
+    let (before, behind) = (bits >> 64, bits << 72);
+    let kept = 64 - bit;
+    let first = (before & ((1 << kept) - 1)) << (32 - kept);
+    Ipv4Addr::from((first | (behind >> (96 + kept))) as u32)
 }
 
 #[cfg(test)]
@@ -131,7 +170,7 @@ mod tests {
             "2a00::1",
             "3ffe::1",
         ] {
-            assert_eq!(not_public(address(text), false), None, "{text}");
+            assert_eq!(not_public(address(text)), None, "{text}");
             assert_eq!(never_allowed(address(text)), None, "{text}");
         }
     }
@@ -189,14 +228,42 @@ mod tests {
             "fec0::1",
             "ff02::1",
         ] {
-            assert!(not_public(address(text), false).is_some(), "{text}");
+            assert!(not_public(address(text)).is_some(), "{text}");
         }
     }
 
     #[test]
-    fn nat64_is_judged_by_the_address_inside_when_it_is_on() {
-        assert_eq!(not_public(address("64:ff9b::8.8.8.8"), true), None);
-        assert_eq!(not_public(address("64:ff9b::10.0.0.1"), true), Some("a private network"));
+    fn every_ipv4_address_inside_an_ipv6_one_is_found() {
+        let inside = |text| embedded(address(text)).map(|ip| ip.to_string()).collect::<Vec<_>>();
+        for text in [
+            "::192.0.2.33",
+            "::ffff:0:192.0.2.33",
+            "64:ff9b::192.0.2.33",
+            "2002:c000:221::1",
+            "2606:4700::5efe:192.0.2.33",
+            "fe80::200:5efe:192.0.2.33",
+        ] {
+            assert_eq!(inside(text), ["192.0.2.33"], "{text}");
+        }
+        // The example of RFC 4380 section 5.2.9's form: server 65.54.227.120, client 192.0.2.45.
+        assert_eq!(inside("2001:0:4136:e378:8000:63bf:3fff:fdd2"), ["65.54.227.120", "192.0.2.45"]);
+        // 192.0.2.33 at the places that RFC 6052 section 2.4 shows for prefixes of 48, 56, 64 and 96 bits.
+        for text in [
+            "64:ff9b:1:c000:2:2100::",
+            "64:ff9b:1:bc0:0:221::",
+            "64:ff9b:1:aaaa:c0:2:2100::",
+            "64:ff9b:1::c000:221",
+        ] {
+            assert!(inside(text).contains(&"192.0.2.33".to_owned()), "{text}: {:?}", inside(text));
+        }
+        assert!(inside("2606:4700::1").is_empty() && inside("192.0.2.33").is_empty());
+    }
+
+    #[test]
+    fn the_end_of_a_tunnel_is_not_public_whatever_network_it_is_in() {
+        assert_eq!(not_public(address("2606:4700::5efe:808:808")), Some("the end of an ISATAP tunnel"));
+        assert_eq!(not_public(address("2606:4700::200:5efe:808:808")), Some("the end of an ISATAP tunnel"));
+        assert_eq!(not_public(address("2606:4700::5eff:808:808")), None);
     }
 
     #[test]
@@ -205,16 +272,18 @@ mod tests {
             "169.254.169.254",
             "169.254.170.2",
             "::ffff:169.254.169.254",
-            "::169.254.169.254",
-            "64:ff9b::169.254.169.254",
-            "2002:a9fe:a9fe::1",
             "100.100.100.200",
             "168.63.129.16",
             "192.0.0.192",
             "fe80::1",
             "febf:ffff::1",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+            "fd00:100::100:200",
             "0.0.0.0",
             "::",
         ] {

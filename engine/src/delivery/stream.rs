@@ -14,6 +14,9 @@ use tokio_rustls::client::TlsStream;
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
+    /// What a simulation has instead.
+    #[cfg(any(test, feature = "simulation"))]
+    Simulated(tokio::io::DuplexStream),
 }
 
 impl Stream {
@@ -26,16 +29,18 @@ impl Stream {
                 tcp.try_read(&mut byte).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
             }
             // What TLS says for itself, such as a session ticket, is dealt with on the way.
-            Self::Tls(tls) => {
-                let mut context = Context::from_waker(Waker::noop());
-                // A task that has done much already is told to wait, which would look like silence.
-                let reading = unconstrained(poll_fn(|cx| {
-                    Pin::new(&mut *tls).poll_read(cx, &mut ReadBuf::new(&mut byte))
-                }));
-                pin!(reading).poll(&mut context).is_pending()
-            }
+            Self::Tls(tls) => reads_nothing(tls, &mut byte),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => reads_nothing(stream, &mut byte),
         }
     }
+}
+
+fn reads_nothing(mut stream: impl AsyncRead + Unpin, byte: &mut [u8]) -> bool {
+    let mut context = Context::from_waker(Waker::noop());
+    // A task that has done much already is told to wait, which would look like silence.
+    let reading = unconstrained(poll_fn(|cx| Pin::new(&mut stream).poll_read(cx, &mut ReadBuf::new(byte))));
+    pin!(reading).poll(&mut context).is_pending()
 }
 
 impl AsyncRead for Stream {
@@ -47,6 +52,8 @@ impl AsyncRead for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_read(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_read(cx, buf),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
@@ -56,6 +63,8 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write(cx, buf),
             Self::Tls(tls) => Pin::new(tls).poll_write(cx, buf),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => Pin::new(stream).poll_write(cx, buf),
         }
     }
 
@@ -67,6 +76,8 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_write_vectored(cx, bufs),
             Self::Tls(tls) => Pin::new(tls).poll_write_vectored(cx, bufs),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => Pin::new(stream).poll_write_vectored(cx, bufs),
         }
     }
 
@@ -74,6 +85,8 @@ impl AsyncWrite for Stream {
         match self {
             Self::Plain(tcp) => tcp.is_write_vectored(),
             Self::Tls(tls) => tls.is_write_vectored(),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => stream.is_write_vectored(),
         }
     }
 
@@ -81,6 +94,8 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_flush(cx),
             Self::Tls(tls) => Pin::new(tls).poll_flush(cx),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
@@ -88,6 +103,8 @@ impl AsyncWrite for Stream {
         match &mut *self {
             Self::Plain(tcp) => Pin::new(tcp).poll_shutdown(cx),
             Self::Tls(tls) => Pin::new(tls).poll_shutdown(cx),
+            #[cfg(any(test, feature = "simulation"))]
+            Self::Simulated(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::api::{
     ExportPlace, Health, History, HistoryError, HistoryPage, HistoryResult, MessageQuery, MessageStatus,
     Messages, StoredAttempt, StoredDelivery, StoredMessage,
 };
+use crate::budget::Budget;
 use crate::catalog::{BoxFuture, CommitError, Endpoint, Start};
 use crate::clock::{Clock, unix_ms};
 use crate::core::delivery::DeliveryState;
@@ -38,8 +39,9 @@ use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
 use crate::directory::Directory;
 use crate::publish::{Admitted, PublishError};
+use crate::seam;
 use crate::vitals::{EndpointVitals, Vitals};
-use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, WriterHandle};
+use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, PublishReply, WriterHandle};
 pub(crate) use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
 use walk::{LOOKUPS_MAX, READS_MAX, Walk};
@@ -74,16 +76,21 @@ pub(crate) struct LogHistory {
 pub(crate) struct Publisher {
     pub(crate) writer: WriterHandle,
     pub(crate) history: LogHistory,
+    pub(crate) budget: Budget,
 }
 
 impl Messages for Publisher {
     fn publish_many(&self, messages: Vec<Admitted>) -> BoxFuture<'_, Vec<Result<MessageId, PublishError>>> {
-        let (reply, answers) = oneshot::channel();
         let count = messages.len();
-        self.writer.send(Job::Publish { messages, reply });
-        Box::pin(
-            async move { answers.await.unwrap_or_else(|_| vec![Err(PublishError::ShuttingDown); count]) },
-        )
+        let bytes = messages.iter().map(|message| message.payload.len()).sum();
+        Box::pin(async move {
+            let Some(held) = self.budget.publish_soon(bytes).await else {
+                return vec![Err(PublishError::Overloaded); count];
+            };
+            let (reply, answers) = PublishReply::holding(held);
+            self.writer.send(Job::Publish { messages, reply });
+            answers.await.unwrap_or_else(|_| vec![Err(PublishError::ShuttingDown); count])
+        })
     }
 
     fn cancel(
@@ -171,7 +178,7 @@ impl LogHistory {
         let (reader, asking) = (self.reader.clone(), self.asking.clone());
         Box::pin(async move {
             let Ok(_turn) = asking.acquire_owned().await else { return Err(HistoryError::ShuttingDown) };
-            match tokio::task::spawn_blocking(move || question(&reader)).await {
+            match seam::blocking(move || question(&reader)).await {
                 Ok(Ok(answer)) => Ok(answer),
                 Ok(Err(error)) => Err(HistoryError::Failed { reason: error.to_string() }),
                 Err(_) => Err(HistoryError::ShuttingDown),

@@ -1,11 +1,9 @@
 //! A batch: the messages of one stretch of requests, handed to the writer together and answered together.
 
-use tokio::sync::oneshot;
-
 use super::Ingest;
 use super::replies::{Published, Reply};
 use crate::publish::{Admitted, PublishError};
-use crate::writer::Job;
+use crate::writer::{Job, PublishReply};
 
 /// Messages in a batch at most.
 const MESSAGES_MAX: usize = 512;
@@ -49,11 +47,9 @@ impl Batch {
             // They catch up within milliseconds; a wake-up for this rare wait would cost every delivery.
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(ingest.unacknowledged_max);
-        let permit = ingest.unacknowledged.clone().acquire_many_owned(bytes).await;
-        let (reply, answers) = oneshot::channel();
+        let (reply, answers) = PublishReply::holding(ingest.budget.publish(bytes).await);
         // A writer that has ended drops the sender, which is answered as shutting down.
         ingest.writer.send(Job::Publish { messages: admitted, reply });
-        Reply::Published(Published { refused, answers, _permit: permit.ok() })
+        Reply::Published(Published { refused, answers })
     }
 }

@@ -12,12 +12,14 @@ use posthaste_protocol::reply::{Encoder, ErrorCode};
 use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::time::Instant;
 
 use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
+use crate::budget::Held;
 use crate::clock::unix_ms;
 use crate::publish::{self, NewMessage, NewUrl, PublishError};
 
@@ -25,16 +27,25 @@ use crate::publish::{self, NewMessage, NewUrl, PublishError};
 const REPLIES_MAX: usize = 16;
 /// What is read at once.
 const READ_BYTES: usize = 64 << 10;
-/// A connection that must authenticate has this long.
-const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// A stranger has this long to authenticate, a TLS handshake included.
+pub(super) const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wrong passwords before the connection is closed.
 const AUTH_FAILURES_MAX: u8 = 5;
+/// What a stranger is told, in bytes, before the connection is closed.
+const STRANGER_REPLY_BYTES_MAX: usize = 4 << 10;
+/// Replies from this size on are counted against what may wait to be written.
+const LARGE_REPLY_BYTES: usize = 4 << 10;
+/// Bytes of large replies that may wait to be written.
+const LARGE_REPLIES_BYTES_MAX: usize = 256 << 10;
+/// The longest message that is sent back (ECHO, PING).
+const ECHO_BYTES_MAX: usize = 64 << 10;
 
 /// Serves a connection, whatever its bytes travel over, until it ends.
 pub(crate) async fn serve<I, O>(
     ingest: &Arc<Ingest>,
     (input, output): (I, O),
     peer: SocketAddr,
+    authenticate_by: Instant,
     stop: watch::Receiver<bool>,
 ) where
     I: AsyncRead + Unpin,
@@ -53,7 +64,12 @@ pub(crate) async fn serve<I, O>(
         peer,
         session: Session::new(id),
         authenticated,
+        authenticate_by,
         auth_failures: 0,
+        told_bytes: 0,
+        arriving_since: None,
+        arriving: Held::NOTHING,
+        room: Arc::new(Semaphore::new(LARGE_REPLIES_BYTES_MAX)),
         batch: Batch::default(),
         replies,
         waiting,
@@ -70,7 +86,17 @@ struct Connection<'i, I> {
     peer: SocketAddr,
     session: Session,
     authenticated: bool,
+    /// When a stranger is closed.
+    authenticate_by: Instant,
     auth_failures: u8,
+    /// Bytes that a stranger was told.
+    told_bytes: usize,
+    /// Since when a request arrives that is not whole.
+    arriving_since: Option<Instant>,
+    /// What a large one holds of the budget meanwhile.
+    arriving: Held,
+    /// For large replies that wait to be written.
+    room: Arc<Semaphore>,
     batch: Batch,
     replies: mpsc::Sender<Reply>,
     /// Whether the replier waits for outcomes on the client's behalf.
@@ -87,13 +113,17 @@ enum Go {
 impl<I: AsyncRead + Unpin> Connection<'_, I> {
     async fn run(mut self, mut decoder: Decoder, mut stop: watch::Receiver<bool>) {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
+        let replies = self.replies.clone();
         loop {
             if self.requests(&mut decoder, &mut buffer).await == Go::Close {
                 return;
             }
             let read = tokio::select! {
-                read = self.read(&mut buffer) => read,
+                biased;
+                // The client does not take its answers.
+                () = replies.closed() => return,
                 _ = stop.wait_for(|stop| *stop) => return,
+                read = self.read(&mut buffer, decoder.limits().held_bytes_max()) => read,
             };
             if read == Go::Close {
                 return;
@@ -101,21 +131,45 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
         }
     }
 
-    async fn read(&mut self, buffer: &mut BytesMut) -> Go {
-        let patience = if self.authenticated { self.ingest.idle_timeout } else { AUTH_TIMEOUT };
+    /// Reads some. A request that grows large first gets a part of the budget, for as much as it could become.
+    async fn read(&mut self, buffer: &mut BytesMut, held_bytes_max: usize) -> Go {
+        if buffer.len() >= READ_BYTES && self.arriving.is_nothing() {
+            self.arriving = self.ingest.budget.arrive(held_bytes_max).await;
+        }
+        let mut deadline = self.deadline(buffer.is_empty());
         buffer.reserve(READ_BYTES);
         loop {
-            match tokio::time::timeout(patience, self.input.read_buf(buffer)).await {
+            match tokio::time::timeout_at(deadline, self.input.read_buf(buffer)).await {
                 Ok(Ok(0)) => return Go::Close,
                 Ok(Ok(_)) => return Go::On,
                 Ok(Err(error)) => {
                     tracing::debug!(peer = %self.peer, %error, "a connection broke");
                     return Go::Close;
                 }
-                Err(_) if self.authenticated && self.waiting.load(Ordering::Relaxed) => {}
-                Err(_) => return Go::Close,
+                Err(_) if self.may_be_silent(buffer.is_empty()) => deadline += self.ingest.idle_timeout,
+                Err(_) => {
+                    tracing::debug!(peer = %self.peer, authenticated = self.authenticated, "closed: too slow, or idle");
+                    return Go::Close;
+                }
             }
         }
+    }
+
+    /// When it is enough: of a stranger, of a request that does not become whole, of silence.
+    fn deadline(&mut self, idle: bool) -> Instant {
+        if !self.authenticated {
+            return self.authenticate_by;
+        }
+        let now = Instant::now();
+        if idle {
+            return now + self.ingest.idle_timeout;
+        }
+        *self.arriving_since.get_or_insert(now) + self.ingest.request_timeout
+    }
+
+    /// Who waits for outcomes need not say anything.
+    fn may_be_silent(&self, idle: bool) -> bool {
+        self.authenticated && idle && self.waiting.load(Ordering::Relaxed)
     }
 
     /// Deals with every request that is there as a whole.
@@ -144,6 +198,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     /// As in Redis: first whether there is such a command, then whether it may be said, then its arguments.
     async fn request(&mut self, request: &Request<'_>) -> Go {
+        (self.arriving_since, self.arriving) = (None, Held::NOTHING);
         let parsed = Definition::of(request).and_then(|definition| {
             let allowed = self.authenticated || definition.before_auth;
             allowed.then(|| definition.parse(request)).transpose()
@@ -245,16 +300,25 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     async fn wrong_password(&mut self) -> Go {
         self.auth_failures += 1;
+        let network = self.peer.ip().into();
+        self.ingest.strikes.lock().failed(Instant::now(), network);
         let text = "invalid username-password pair or user is disabled.";
         let go = self.say(|reply| reply.error(ErrorCode::WrongPass, text)).await;
-        if self.auth_failures >= AUTH_FAILURES_MAX {
-            tracing::warn!(peer = %self.peer, "closed after {AUTH_FAILURES_MAX} wrong passwords");
+        // Others from there may have used up what is free.
+        if self.auth_failures >= AUTH_FAILURES_MAX || self.ingest.barred_for(network).is_some() {
+            tracing::warn!(peer = %self.peer, passwords = self.auth_failures, "closed after wrong passwords");
             return Go::Close;
         }
         go
     }
 
     async fn small_talk(&mut self, command: &Command<'_>) -> Go {
+        if let Command::Echo { message } | Command::Ping { message: Some(message) } = command
+            && message.len() > ECHO_BYTES_MAX
+        {
+            let text = format!("message is {} bytes; the limit is {ECHO_BYTES_MAX}", message.len());
+            return self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+        }
         let mut out = BytesMut::new();
         let answer = self.session.answer(command, &mut out);
         let go = self.bytes(out.freeze()).await;
@@ -262,6 +326,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             Answer::WrittenThenClose => Go::Close,
             Answer::WrittenThenForget => {
                 self.authenticated = self.ingest.password.is_empty();
+                (self.authenticate_by, self.told_bytes) = (Instant::now() + AUTH_TIMEOUT, 0);
                 go
             }
             Answer::Written | Answer::NotMine => go,
@@ -286,10 +351,29 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn bytes(&mut self, bytes: Bytes) -> Go {
-        if self.submit().await == Go::Close {
+        if self.submit().await == Go::Close || self.is_told_enough(bytes.len()) {
             return Go::Close;
         }
-        self.send(Reply::Bytes(bytes)).await
+        let mut room = None;
+        if bytes.len() >= LARGE_REPLY_BYTES {
+            let permits = bytes.len().min(LARGE_REPLIES_BYTES_MAX) as u32;
+            // It is never closed.
+            room = self.room.clone().acquire_many_owned(permits).await.ok();
+        }
+        self.send(Reply::Bytes(bytes, room)).await
+    }
+
+    /// A stranger who goes on and on gets no further answers (CVE-2025-21605).
+    fn is_told_enough(&mut self, bytes: usize) -> bool {
+        if self.authenticated {
+            return false;
+        }
+        self.told_bytes += bytes;
+        let enough = self.told_bytes > STRANGER_REPLY_BYTES_MAX;
+        if enough {
+            tracing::warn!(peer = %self.peer, "closed: too many requests without authentication");
+        }
+        enough
     }
 
     async fn send(&mut self, reply: Reply) -> Go {

@@ -1,15 +1,19 @@
 //! Ingest: the TCP port where producers publish, spoken to with any Redis client.
 //!
-//!   socket -> connection (frames, commands, checks) -> writer
-//!                 |                                      |
-//!                 +-> replies, in order  <---------------+ after the sync
+//!   door -> connection (frames, commands, checks) -> writer
+//!                |                                      |
+//!                +-> replies, in order  <---------------+ after the sync
 //!
 //! Each connection is two tasks: one reads and hands over, the other answers in the order of the requests.
-//! Between them is a queue with a bound; a client that does not read its replies stops being read.
+//! Between them is a queue with a bound; a client that does not read its replies stops being read, and is closed
+//! when it has not taken them for too long.
 //!
 //! Invariants
 //! - No id is answered before its message is durable.
 //! - What a connection, and all together, have read and not yet answered is bounded; beyond it, nobody reads.
+//! - What a client does not take costs nobody else: no place in the budget outlasts the answer of the writer, or a
+//!   deadline.
+//! - A stranger has five seconds and 4 KiB of replies, the handshake included.
 //!
 //! Not here: what frames and commands look like (`posthaste_protocol`), what makes a message acceptable
 //! (`publish`).
@@ -19,18 +23,22 @@ mod connection;
 mod read;
 mod replies;
 
-use std::net::SocketAddr;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use connection::serve as serve_connection;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use posthaste_protocol::frame::Limits;
 use posthaste_storage::log::LogReader;
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
+use crate::budget::Budget;
 use crate::catalog::Catalog;
+use crate::listener::{Door, Network, NoPlace, Places, Strikes, Transport, Visitor, say_and_close};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishLimits;
@@ -48,14 +56,19 @@ pub(crate) struct Ingest {
     pub(crate) limits: PublishLimits,
     /// Empty: none is asked for.
     pub(crate) password: String,
-    pub(crate) connections_max: u32,
+    pub(crate) places: Arc<Places>,
+    pub(crate) strikes: Mutex<Strikes>,
+    /// How long a request may take to arrive, and answers to be taken.
+    pub(crate) request_timeout: Duration,
     pub(crate) idle_timeout: Duration,
-    /// A permit for each byte of payload that is read and not yet answered.
-    pub(crate) unacknowledged: Arc<Semaphore>,
-    pub(crate) unacknowledged_max: u32,
-    pub(crate) connected: AtomicU32,
+    pub(crate) budget: Budget,
+    /// A permit for each large answer that is made or written.
+    pub(crate) large_answers: Arc<Semaphore>,
     pub(crate) connection_ids: AtomicI64,
 }
+
+/// Large answers at a time: what is read from the log, up to [`read::ANSWER_BYTES`] and one entry each.
+pub(crate) const LARGE_ANSWERS_MAX: usize = 64;
 
 /// Payloads up to this many times the limit are read to the end and refused by name; beyond, the connection
 /// is closed with a protocol error.
@@ -67,44 +80,51 @@ impl Ingest {
         let payload = usize::try_from(self.limits.payload_bytes_max).unwrap_or(usize::MAX);
         Limits::after_auth(payload.saturating_mul(READ_BEYOND_LIMIT))
     }
-}
 
-/// Accepts connections until told to stop.
-pub(crate) async fn listen(ingest: Arc<Ingest>, listener: TcpListener, mut stop: watch::Receiver<bool>) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
-        };
-        match accepted {
-            Ok((socket, peer)) => accept(&ingest, socket, peer, stop.clone()),
-            Err(error) => {
-                // Most likely out of file descriptors: connections that end make room.
-                tracing::warn!(%error, "a connection could not be accepted");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+    /// How long nobody from there is served yet.
+    fn barred_for(&self, network: Network) -> Option<Duration> {
+        self.strikes.lock().barred_for(Instant::now(), network)
     }
 }
 
-fn accept(ingest: &Arc<Ingest>, mut socket: TcpStream, peer: SocketAddr, stop: watch::Receiver<bool>) {
-    if ingest.connected.load(Ordering::Relaxed) >= ingest.connections_max {
-        tokio::spawn(async move {
-            // The client may be gone already; it was not going to be served either way.
-            let _ =
-                socket.write_all(b"-ERR max number of clients reached (ingest.connections_max)\r\n").await;
-        });
-        return;
-    }
-    let ingest = ingest.clone();
-    tokio::spawn(async move {
-        ingest.connected.fetch_add(1, Ordering::Relaxed);
-        ingest.metrics.connections.inc();
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
+/// Lets producers in by this door until told to stop.
+pub(crate) async fn listen(ingest: Arc<Ingest>, door: Door, stop: watch::Receiver<bool>) {
+    let places = ingest.places.clone();
+    let serve = |visitor: Visitor| {
+        if let Some(wait) = ingest.barred_for(visitor.peer.ip().into()) {
+            return turn_away(&ingest, visitor, wait);
         }
-        connection::serve(&ingest, socket.into_split(), peer, stop).await;
-        ingest.metrics.connections.dec();
-        ingest.connected.fetch_sub(1, Ordering::Relaxed);
-    });
+        tokio::spawn(serve(ingest.clone(), visitor, stop.clone()));
+    };
+    let refuse = |none: &NoPlace| {
+        ingest.metrics.connections_refused.inc();
+        format!("-ERR {none}\r\n")
+    };
+    door.accept(places, stop.clone(), serve, refuse).await;
+}
+
+fn turn_away(ingest: &Ingest, visitor: Visitor, wait: Duration) {
+    ingest.metrics.connections_refused.inc();
+    if visitor.is_plain() {
+        let seconds = wait.as_secs() + 1;
+        say_and_close(
+            visitor.socket,
+            &format!("-BUSY too many wrong passwords from this address; come back in {seconds} s\r\n"),
+        );
+    }
+}
+
+async fn serve(ingest: Arc<Ingest>, visitor: Visitor, stop: watch::Receiver<bool>) {
+    let (peer, deadline) = (visitor.peer, visitor.since + connection::AUTH_TIMEOUT);
+    let Some((transport, _place)) = visitor.transport(deadline).await else { return };
+    ingest.metrics.connections.inc();
+    match transport {
+        Transport::Plain(stream) => {
+            connection::serve(&ingest, stream.into_split(), peer, deadline, stop).await;
+        }
+        Transport::Tls(stream) => {
+            connection::serve(&ingest, tokio::io::split(*stream), peer, deadline, stop).await;
+        }
+    }
+    ingest.metrics.connections.dec();
 }

@@ -13,20 +13,21 @@ use posthaste_protocol::reply::{Encoder, ErrorCode, Version};
 use posthaste_protocol::{MessageEntry, OutcomeEntry, StreamId};
 use posthaste_storage::EntryId;
 use posthaste_storage::record::Record;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::Ingest;
 use crate::core::ids::ApplicationId;
 use crate::outcomes::{Following, StreamedOutcome};
 use crate::publish::PublishError;
+use crate::seam;
 
 /// Entries in an answer when the client names no count.
 const COUNT_DEFAULT: usize = 1_000;
 /// Entries in an answer at most.
 const COUNT_MAX: usize = 10_000;
 /// Bytes of an answer at which it is ended early.
-const ANSWER_BYTES: usize = 8 << 20;
+pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
 /// A question to the log.
 pub(super) enum Query {
@@ -89,35 +90,47 @@ impl Query {
         Ok(Self::Count { application: application(ingest, name)? })
     }
 
-    /// Writes the answer. `false` when the client went away while it was waited for.
+    /// Writes the answer. `None` when the client went away while it was waited for; otherwise the place among the
+    /// large answers that it takes until it has been written.
     pub(super) async fn answer(
         self,
         ingest: &Arc<Ingest>,
         version: Version,
         out: &mut BytesMut,
         gone: &Notify,
-    ) -> bool {
-        let read = match self {
+    ) -> Option<LargeAnswer> {
+        let (read, place) = match self {
             Self::Outcomes { streams, count, until } => {
                 return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
             }
             Self::Messages { application, start, end, count, newest_first } => {
+                let place = ingest.large_answer().await;
                 let ingest = ingest.clone();
                 let range = (start, end);
-                blocking(move || read_messages(&ingest, application, range, count, newest_first, version))
-                    .await
+                let read = move || read_messages(&ingest, application, range, count, newest_first, version);
+                (blocking(read).await, place)
             }
             Self::Count { application } => {
                 let messages = ingest.reader.messages_of(application.as_u64());
                 Encoder::new(out, version).integer(i64::try_from(messages).unwrap_or(i64::MAX));
-                return true;
+                return Some(None);
             }
         };
         match read {
             Ok(bytes) => out.extend_from_slice(&bytes),
             Err(error) => Encoder::new(out, version).error(ErrorCode::Err, error),
         }
-        true
+        Some(place)
+    }
+}
+
+/// A place among the large answers, where one is taken.
+pub(super) type LargeAnswer = Option<OwnedSemaphorePermit>;
+
+impl Ingest {
+    async fn large_answer(&self) -> LargeAnswer {
+        // It is never closed.
+        self.large_answers.clone().acquire_owned().await.ok()
     }
 }
 
@@ -125,7 +138,7 @@ impl Query {
 async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> Result<T, posthaste_storage::log::ReadError> + Send + 'static,
 ) -> Result<T, String> {
-    match tokio::task::spawn_blocking(read).await {
+    match seam::blocking(read).await {
         Ok(Ok(read)) => Ok(read),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
@@ -140,41 +153,48 @@ async fn answer_outcomes(
     version: Version,
     out: &mut BytesMut,
     gone: &Notify,
-) -> bool {
+) -> Option<LargeAnswer> {
+    let bytes_max = ANSWER_BYTES / streams.len().max(1);
     let following: Vec<Following> =
         streams.iter().map(|stream| ingest.outcomes.follow(stream.application)).collect();
     let streams = Arc::new(streams);
     loop {
         // Listening starts before reading, so that what comes in between is not missed.
         let mut news: Vec<_> = following.iter().map(|following| Box::pin(following.news())).collect();
+        let place = ingest.large_answer().await;
         let (ingest, asked) = (ingest.clone(), streams.clone());
         let read = move || {
             let tells = |id| ingest.catalog.endpoint_by_id(id).is_some_and(|endpoint| endpoint.tell_response);
-            let read = |stream: &Stream| ingest.outcomes.read(stream.application, stream.after, count, tells);
+            let read = |stream: &Stream| {
+                ingest.outcomes.read(stream.application, stream.after, (count, bytes_max), tells)
+            };
             asked.iter().map(read).collect()
         };
         let found: Vec<Vec<StreamedOutcome>> = match blocking(read).await {
             Ok(found) => found,
             Err(error) => {
                 Encoder::new(out, version).error(ErrorCode::Err, error);
-                return true;
+                return Some(place);
             }
         };
         if found.iter().any(|outcomes| !outcomes.is_empty()) {
             encode_outcomes(&streams, &found, version, out);
-            return true;
+            return Some(place);
         }
+        // Who waits for news takes no place.
+        drop(place);
         let any_news = std::future::poll_fn(|context| {
             let heard = news.iter_mut().any(|news| news.as_mut().poll(context).is_ready());
             if heard { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
         });
         tokio::select! {
+            biased;
             () = any_news => {}
             () = passed(until) => {
                 Encoder::new(out, version).null_array();
-                return true;
+                return Some(None);
             }
-            () = gone.notified() => return false,
+            () = gone.notified() => return None,
         }
     }
 }
@@ -274,7 +294,7 @@ pub(super) fn info(ingest: &Ingest) -> String {
          # Deliveries\r\ndeliveries_delivered:{}\r\ndeliveries_exhausted:{}\r\ndeliveries_cancelled:{}\r\n\
          deliveries_pending:{}\r\n",
         env!("CARGO_PKG_VERSION"),
-        ingest.connected.load(std::sync::atomic::Ordering::Relaxed),
+        ingest.places.taken(),
         metrics.accepted.get(),
         metrics.refused.get(),
         metrics.delivered.get(),

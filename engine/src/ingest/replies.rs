@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use posthaste_protocol::StreamId;
@@ -17,10 +18,15 @@ use crate::publish::PublishError;
 /// Bytes gathered before they are written, while more answers are ready.
 const WRITE_BYTES: usize = 64 << 10;
 
+/// Room for answers that is kept from one to the next.
+const OUT_BYTES_KEPT: usize = 2 * WRITE_BYTES;
+/// How long the end of a connection may take to be said.
+const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What a request is answered with.
 pub(super) enum Reply {
-    /// These bytes.
-    Bytes(Bytes),
+    /// These bytes, and the room that they hold of what may wait to be written.
+    Bytes(Bytes, Option<OwnedSemaphorePermit>),
     /// The ids of a batch, once it is durable.
     Published(Published),
     /// What a query finds, in this dialect.
@@ -31,8 +37,6 @@ pub(super) enum Reply {
 pub(super) struct Published {
     pub(super) refused: Vec<Option<PublishError>>,
     pub(super) answers: oneshot::Receiver<Vec<Result<MessageId, PublishError>>>,
-    /// Held until the answers are written.
-    pub(super) _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Writes answers until the reading half has ended and all are written, or the client is gone.
@@ -46,39 +50,67 @@ pub(super) async fn write(
     let mut out = BytesMut::with_capacity(4 << 10);
     while let Some(reply) = queue.recv().await {
         match reply {
-            Reply::Bytes(bytes) => out.extend_from_slice(&bytes),
+            Reply::Bytes(bytes, _room) => out.extend_from_slice(&bytes),
             Reply::Published(published) => {
                 // While a sync is under way, what is already answered need not wait for it.
-                if flush(&mut output, &mut out).await.is_err() {
+                if flush(&ingest, &mut output, &mut out).await == Taken::No {
                     return;
                 }
                 published.encode(&mut out).await;
             }
             Reply::Query(query, version) => {
-                if flush(&mut output, &mut out).await.is_err() {
+                if flush(&ingest, &mut output, &mut out).await == Taken::No {
                     return;
                 }
                 waiting.store(true, Ordering::Relaxed);
                 let answered = query.answer(&ingest, version, &mut out, &gone).await;
                 waiting.store(false, Ordering::Relaxed);
-                if !answered {
+                // A place among the large answers is kept until the client has taken it.
+                let Some(_place) = answered else { return };
+                if flush(&ingest, &mut output, &mut out).await == Taken::No {
                     return;
                 }
             }
         }
-        if (queue.is_empty() || out.len() >= WRITE_BYTES) && flush(&mut output, &mut out).await.is_err() {
+        if (queue.is_empty() || out.len() >= WRITE_BYTES)
+            && flush(&ingest, &mut output, &mut out).await == Taken::No
+        {
             return;
         }
     }
+    // So that a client behind TLS can tell an end from a cut. It may be gone already.
+    let _ = tokio::time::timeout(FAREWELL_TIMEOUT, output.shutdown()).await;
 }
 
-async fn flush(output: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> std::io::Result<()> {
+/// Whether the client has taken what was written.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
+}
+
+/// Writes what has gathered. A client that has not taken all of it in time is given up.
+async fn flush(ingest: &Ingest, output: &mut (impl AsyncWrite + Unpin), out: &mut BytesMut) -> Taken {
     if out.is_empty() {
-        return Ok(());
+        return Taken::Yes;
     }
-    let written = output.write_all(out).await;
+    let write = async {
+        output.write_all(out).await?;
+        output.flush().await
+    };
+    let written = tokio::time::timeout(ingest.request_timeout, write).await;
+    if out.capacity() > OUT_BYTES_KEPT {
+        *out = BytesMut::new();
+    }
     out.clear();
-    written
+    match written {
+        Ok(Ok(())) => Taken::Yes,
+        Ok(Err(_)) => Taken::No,
+        Err(_) => {
+            ingest.metrics.connections_stalled.inc();
+            Taken::No
+        }
+    }
 }
 
 impl Published {

@@ -15,7 +15,7 @@ use crate::clock::unix_secs;
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::delivery::{
-    DeliveryConfig, Ended, MessageHead, Resolve, Sender, SystemResolver, Target, request_headers,
+    DeliveryConfig, DnsResolver, Ended, MessageHead, Resolve, Sender, Target, request_headers,
 };
 use crate::directory;
 
@@ -43,7 +43,7 @@ pub(crate) fn spawn(settings: ProbeSettings, stop: watch::Receiver<bool>) -> std
             .max_blocking_threads(1)
             .build()
             .expect("a runtime needs an epoll and an eventfd");
-        let resolver: Rc<dyn Resolve> = Rc::new(SystemResolver::new());
+        let resolver: Rc<dyn Resolve> = Rc::new(DnsResolver::asking(&settings.delivery.name_servers));
         LocalSet::new().block_on(&runtime, run(Rc::new(settings), resolver, waiting, stop));
         runtime.shutdown_background();
     })?;

@@ -14,6 +14,7 @@ use crate::core::delivery::{DeliveryState, Marks, Progress};
 use crate::core::ids::ApplicationId;
 use crate::core::tick::Tick;
 use crate::keeper::{DUE_MS_ORDERED, lane};
+use crate::seam::{self, Bug};
 
 /// Messages whose deliveries only the log remembers, found by either name.
 #[derive(Default)]
@@ -117,6 +118,8 @@ impl Replay<'_> {
                 self.fresh.insert(at, &message, message.endpoints.iter().collect());
             }
             Record::Carried(carried) => self.carried(at, &carried),
+            Record::Attempt(attempt) if seam::is_planted(Bug::ForgetEnds) && attempt.next_attempt_ms == 0 => {
+            }
             Record::Attempt(attempt) => {
                 let state = DeliveryState::from_code(attempt.state);
                 let to = match state.is_some_and(|state| state.is_final()) {

@@ -17,7 +17,7 @@ use std::task::{Poll, Waker};
 use posthaste_storage::log::{LogReader, ReadError};
 use posthaste_storage::{Position, record::Record};
 use tokio::sync::Notify;
-use tokio::task::{spawn_blocking, spawn_local};
+use tokio::task::spawn_local;
 
 use super::own_urls::OwnUrls;
 use crate::clock::{Clock, unix_secs};
@@ -27,6 +27,7 @@ use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
 use crate::keyring::Keyring;
 use crate::message::Message;
 use crate::publish::OwnUrl;
+use crate::seam;
 use crate::traces::Sampler;
 
 /// An attempt to be made, as the shard orders it.
@@ -132,7 +133,7 @@ impl Attempts {
 
     /// Closes connections that are idle for too long.
     pub(super) fn close_idle(&self) {
-        self.0.sender.close_idle(std::time::Instant::now());
+        self.0.sender.close_idle(tokio::time::Instant::now());
     }
 }
 
@@ -222,5 +223,5 @@ async fn read_back(shared: &Shared, id: MessageId, at: Position) -> Result<Arc<M
         Err(error @ ReadError::Io { .. }) => Err(not_now(error.to_string())),
         Err(error) => Err(damaged(error.to_string())),
     };
-    spawn_blocking(read).await.unwrap_or_else(|error| Err(not_now(error.to_string())))
+    seam::blocking(read).await.unwrap_or_else(|error| Err(not_now(error.to_string())))
 }

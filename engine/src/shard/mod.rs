@@ -21,6 +21,8 @@ use crate::delivery::Target;
 use crate::message::Message;
 pub(crate) use inbox::Inbox;
 pub(crate) use places::Places;
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) use thread::run;
 pub(crate) use thread::{ShardThread, spawn};
 
 /// Deliveries in an inbox beyond which publishers are held back.

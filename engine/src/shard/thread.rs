@@ -28,6 +28,7 @@ use crate::delivery::{Ended as Report, Sender, Target};
 use crate::keyring::Keyring;
 use crate::message::Message;
 use crate::metrics::Metrics;
+use crate::seam;
 use crate::threads;
 use crate::traces::Sampler;
 use crate::writer::{Event, Job, WriterHandle};
@@ -75,6 +76,12 @@ pub(crate) fn spawn(
     })
 }
 
+/// The thread's work, in whichever `LocalSet`.
+#[cfg(any(test, feature = "simulation"))]
+pub(crate) async fn run(shard: ShardThread, sender: Sender) {
+    Running::new(shard, sender).run().await;
+}
+
 struct Running {
     shard: ShardThread,
     core: Shard<Arc<Message>, Report>,
@@ -115,7 +122,7 @@ impl Running {
     async fn run(mut self) {
         let mut arrived = Vec::new();
         let mut finished = Vec::new();
-        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let mut housekeeping = tokio::time::interval(seam::round(HOUSEKEEPING));
         loop {
             self.front().inbox.take(&mut arrived);
             self.finish.take(&mut finished);
@@ -249,7 +256,7 @@ impl Running {
             Some(stop_at) => Some(stop_at),
             // The writer wakes a shard that is held back; until then it can do nothing about what is due.
             None if self.is_held_back() => None,
-            None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at).into()),
+            None => self.core.next_wakeup().map(|at| self.shard.clock.instant_of(at)),
         };
         let wakeup = async {
             match wakeup {
@@ -257,11 +264,13 @@ impl Running {
                 None => std::future::pending().await,
             }
         };
+        // In this order, and not in any: so a simulation can be repeated. What is rare comes first.
         let tick = tokio::select! {
+            biased;
+            _ = housekeeping.tick() => true,
+            () = wakeup => false,
             () = self.front().inbox.arrived() => false,
             () = self.finish.any() => false,
-            () = wakeup => false,
-            _ = housekeeping.tick() => true,
         };
         if tick {
             self.housekeep();

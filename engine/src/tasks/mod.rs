@@ -22,6 +22,7 @@ use tokio::time::sleep;
 use crate::api::{Again, AgainError, Messages, Tasks};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, NewTask, Task, TaskState};
 use crate::core::ids::TaskId;
+use crate::seam;
 
 /// How often a task waits for a disk that has no room.
 const RETRY: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ impl TaskRunner {
         }
         let (reader, asked) = (self.reader.clone(), Arc::clone(task));
         let scan = move || scan::scan(&reader, &asked, &endpoint);
-        let found = match tokio::task::spawn_blocking(scan).await {
+        let found = match seam::blocking(scan).await {
             Ok(Ok(found)) => found,
             Ok(Err(error)) => return self.fail(task.id, format!("the log could not be read: {error}")).await,
             Err(_) => return Err(CommitError::ShuttingDown.into()),

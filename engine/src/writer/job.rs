@@ -6,14 +6,37 @@ use tokio::sync::oneshot;
 
 use super::erase::Erase;
 use super::extra::{ExtraDelivery, ExtraReply};
+use crate::budget::Held;
 use crate::catalog::{BoxFuture, Change, ChangeLog, CommitError};
 use crate::core::ids::{ApplicationId, MessageId};
 use crate::core::shard::{AttemptEnded, Parked, Settled};
 use crate::delivery::Ended as Report;
 use crate::publish::{Admitted, PublishError};
+use crate::seam::Bell;
 
 /// Answers to a batch of publishes, in its order.
-pub(crate) type PublishReply = oneshot::Sender<Vec<Result<MessageId, PublishError>>>;
+pub(crate) type PublishAnswers = Vec<Result<MessageId, PublishError>>;
+
+/// Where the answers go, and what the payloads hold of the budget until then.
+#[derive(Debug)]
+pub(crate) struct PublishReply {
+    answers: oneshot::Sender<PublishAnswers>,
+    /// Given back with the answer, and not when it has been read: a slow reader keeps nobody else waiting.
+    _held: Held,
+}
+
+impl PublishReply {
+    /// A reply, and the place where it arrives.
+    pub(crate) fn holding(held: Held) -> (Self, oneshot::Receiver<PublishAnswers>) {
+        let (answers, receiver) = oneshot::channel();
+        (Self { answers, _held: held }, receiver)
+    }
+
+    /// Nobody may be waiting any more.
+    pub(super) fn send(self, answers: PublishAnswers) -> Result<(), PublishAnswers> {
+        self.answers.send(answers)
+    }
+}
 
 /// What came of deliveries, as a shard reports it.
 #[derive(Debug)]
@@ -87,19 +110,30 @@ pub(crate) struct Cancel {
 /// a shard holds back new attempts while too many of its reports are not stored yet, and the API makes one
 /// change at a time.
 #[derive(Debug, Clone)]
-pub(crate) struct WriterHandle(Sender<Job>);
+pub(crate) struct WriterHandle {
+    jobs: Sender<Job>,
+    bell: Bell,
+}
 
 impl WriterHandle {
+    /// Rings when a job was handed over.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
     /// Hands a job over. `false` when the writer has ended.
     pub(crate) fn send(&self, job: Job) -> bool {
-        self.0.send(job).is_ok()
+        let taken = self.jobs.send(job).is_ok();
+        self.bell.ring();
+        taken
     }
 }
 
 /// A queue for jobs, made before the writer so that others can hold its handle.
 pub(crate) fn queue() -> (WriterHandle, Receiver<Job>) {
     let (sender, receiver) = crossbeam_channel::unbounded();
-    (WriterHandle(sender), receiver)
+    (WriterHandle { jobs: sender, bell: Bell::new() }, receiver)
 }
 
 impl ChangeLog for WriterHandle {

@@ -34,13 +34,14 @@ mod upkeep;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
+use tokio::time::Instant;
 
 use crate::alerts::Ear;
 use crate::catalog::CommitError;
@@ -55,6 +56,7 @@ use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishError;
 use crate::readiness::Readiness;
+use crate::seam::{self, Bug};
 use crate::shard::{ShardBatches, Shards};
 use crate::traces::Tracer;
 use crate::vitals::Vitals;
@@ -65,8 +67,7 @@ pub use erase::EraseRefusal;
 pub(crate) use event_ids::{EventIds, Known};
 pub(crate) use extra::ExtraDelivery;
 use fresh::Fresh;
-use job::PublishReply;
-pub(crate) use job::{Cancel, Event, Job, WriterHandle, queue};
+pub(crate) use job::{Cancel, Event, Job, PublishReply, WriterHandle, queue};
 
 /// What bounds the writer.
 #[derive(Debug, Clone)]
@@ -181,6 +182,27 @@ impl State {
     }
 }
 
+#[cfg(any(test, feature = "simulation"))]
+impl Writer {
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.state.stopping
+    }
+
+    /// Whether nothing waits for it.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.jobs.is_empty() && self.state.carrying.is_none()
+    }
+
+    pub(crate) fn waits_for_space(&self) -> bool {
+        !self.state.held.is_empty()
+    }
+
+    /// Whether a step could have to wait for the keeper.
+    pub(crate) fn keeper_is_behind(&self) -> bool {
+        self.keeper.len() > crate::keeper::BATCHES_MAX / 2
+    }
+}
+
 /// What one block holds, to be told after the sync.
 #[derive(Default)]
 struct Block {
@@ -227,6 +249,11 @@ impl Writer {
         while !self.state.stopping {
             self.step(if self.state.held.is_empty() { HOUSEKEEPING } else { SPACE_CHECK });
         }
+        self.finish()
+    }
+
+    /// Stores what is left. Returns the log and the catalog.
+    pub(crate) fn finish(mut self) -> (Log, CatalogStore) {
         self.store_held();
         self.move_catalog();
         self.send_to_keeper(Vec::new(), Vec::new());
@@ -234,7 +261,7 @@ impl Writer {
     }
 
     /// Gathers one block and commits it. Waits up to `patience` for a job if there is nothing else to do.
-    fn step(&mut self, patience: Duration) {
+    pub(crate) fn step(&mut self, patience: Duration) {
         self.check_space();
         let mut block = Block::default();
         self.stage_held(&mut block);
@@ -242,7 +269,7 @@ impl Writer {
         let mut patience = if block.is_empty() { patience } else { Duration::ZERO };
         let mut reports_until = None;
         while self.log.pending_bytes() < BLOCK_BYTES {
-            match self.jobs.recv_timeout(patience) {
+            match self.next_job(patience) {
                 Ok(job) => self.gather(job, &mut block),
                 Err(RecvTimeoutError::Timeout) => break,
                 Err(RecvTimeoutError::Disconnected) => self.state.stopping = true,
@@ -258,6 +285,16 @@ impl Writer {
         }
         self.commit(block);
         self.housekeep();
+    }
+
+    fn next_job(&self, patience: Duration) -> Result<Job, RecvTimeoutError> {
+        // Waiting for no time at all would still spin for a while.
+        match self.jobs.try_recv() {
+            Ok(job) => Ok(job),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) if patience.is_zero() => Err(RecvTimeoutError::Timeout),
+            Err(TryRecvError::Empty) => self.jobs.recv_timeout(patience),
+        }
     }
 
     /// Stages this job and all that have come meanwhile, up to a block's size.
@@ -284,6 +321,10 @@ impl Writer {
         }
         if self.log.pending_bytes() == 0 {
             return self.tell(block);
+        }
+        if seam::is_planted(Bug::AcknowledgeBeforeSync) {
+            self.tell(block);
+            return drop(self.log.commit());
         }
         let started = Instant::now();
         match self.log.commit() {

@@ -1,6 +1,6 @@
 //! Staging: from jobs to records in the log's block.
 
-use std::time::Instant;
+use tokio::time::Instant;
 
 use posthaste_storage::log::{AppendError, BATCH_BYTES_MAX};
 use posthaste_storage::record::{

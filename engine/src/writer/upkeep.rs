@@ -1,10 +1,9 @@
 //! Upkeep: what the writer looks after between blocks. Free space, the place from which a recovery would read the
 //! log, and that ledger and catalog keep up with it.
 
-use std::time::Instant;
-
 use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogChange;
+use tokio::time::Instant;
 
 use super::{HOUSEKEEPING, SPACE_CHECK, Writer};
 use crate::core::ids::MessageId;

@@ -157,7 +157,50 @@ async fn receives_and_refuses(mut command: Command) {
         url.trim_start_matches("http://").trim_end_matches('/').parse().expect("an address");
     let (status, _) = Api::at(address).call(Method::POST, "/", Some(&json!({ "n": "forged" }))).await;
     assert_eq!(status, 400, "nobody signed it");
+    refuses_what_is_forged(address).await;
     assert_eq!(receiver.lines.lock().iter().filter(|line| line.starts_with("received")).count(), 3);
+}
+
+/// Sends signatures that are cut short, and those of other requests (CVE-2024-21491, CVE-2025-53548). Each must be
+/// refused, and so must one that is played again.
+async fn refuses_what_is_forged(address: SocketAddr) {
+    const ID: &str = "msg_forged";
+    const BODY: &str = r#"{"n":"received"}"#;
+    let webhook = standardwebhooks::Webhook::new(SECRET).expect("a secret");
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    let timestamp = i64::try_from(since.as_secs()).expect("not that late");
+    let sign = |timestamp, body: &str| webhook.sign(ID, timestamp, body.as_bytes()).expect("a signature");
+    let whole = sign(timestamp, BODY);
+    let forged = [
+        "",
+        "v1,",
+        "v1",
+        &whole[..whole.len() - 1],
+        &whole[..12],
+        &sign(timestamp, "{}"),
+        &sign(timestamp - 1, BODY),
+    ];
+    for signature in forged.map(str::to_owned) {
+        let status = post_signed(address, ID, timestamp, &signature, BODY).await;
+        assert_eq!(status, 400, "{signature:?} was believed");
+    }
+    let old = timestamp - 3_600;
+    assert_eq!(post_signed(address, ID, old, &sign(old, BODY), BODY).await, 400, "it is an hour old");
+}
+
+async fn post_signed(address: SocketAddr, id: &str, timestamp: i64, signature: &str, body: &str) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut tcp = tokio::net::TcpStream::connect(address).await.expect("it accepts");
+    let length = body.len();
+    let request = format!(
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nConnection: close\r\n\
+         webhook-id: {id}\r\nwebhook-timestamp: {timestamp}\r\nwebhook-signature: {signature}\r\n\r\n{body}"
+    );
+    tcp.write_all(request.as_bytes()).await.expect("it reads");
+    let mut answer = Vec::new();
+    tcp.read_to_end(&mut answer).await.expect("an answer");
+    let answer = String::from_utf8_lossy(&answer);
+    answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer}"))
 }
 
 #[tokio::test]

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use hyper::Method;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::PrivateKeyDer;
@@ -13,38 +12,21 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::harness::{APPLICATION, Answer, NO_LOCKOUT, Receiver, World, steady, wait_for_async};
+use crate::harness::{APPLICATION, Answer, Authority, NO_LOCKOUT, Receiver, World, steady, wait_for_async};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).expect("parameters");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        Self(CertifiedIssuer::self_signed(params, key).expect("a certificate"))
-    }
-
-    fn sign(&self, name: &str) -> (rcgen::Certificate, KeyPair) {
-        let key = KeyPair::generate().expect("a key");
-        let params = CertificateParams::new(vec![name.to_owned()]).expect("parameters");
-        (params.signed_by(&key, &self.0).expect("a certificate"), key)
-    }
-
-    /// What an endpoint shows whom this authority knows.
-    fn client(&self) -> Value {
-        let (certificate, key) = self.sign("sender.example");
-        json!({ "certificate": certificate.pem(), "key": key.serialize_pem() })
-    }
+/// What an endpoint shows whom this authority knows.
+fn client(authority: &Authority) -> Value {
+    let (certificate, key) = authority.sign(&["sender.example"]);
+    json!({ "certificate": certificate.pem(), "key": key.serialize_pem() })
 }
 
 /// A receiver behind TLS that answers 204 to whom `clients` knows, and shows a certificate of `authority`.
 async fn receiver(authority: &Authority, clients: &Authority) -> SocketAddr {
     let mut roots = RootCertStore::empty();
-    roots.add(clients.0.der().clone()).expect("an authority");
+    roots.add(clients.der()).expect("an authority");
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build();
-    let (certificate, key) = authority.sign("127.0.0.1");
+    let (certificate, key) = authority.sign(&["127.0.0.1"]);
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let builder = builder.expect("versions").with_client_cert_verifier(verifier.expect("a verifier"));
@@ -107,15 +89,15 @@ async fn a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_deli
  {
     let (authority, clients) = (Authority::new(), Authority::new());
     let at = receiver(&authority, &clients).await;
-    let client = clients.client();
-    let identity = json!({ "clientCertificate": client, "caCertificates": authority.0.pem() });
+    let certified = client(&clients);
+    let identity = json!({ "clientCertificate": certified, "caCertificates": authority.pem() });
     let mut world = world(identity, at).await;
     assert_eq!(attempt(&world).await["responseStatusCode"], 204);
     world.restart().await;
     assert_eq!(attempt(&world).await["responseStatusCode"], 204);
 
     let shown = world.endpoint_shown().await.to_string();
-    let key = client["key"].as_str().expect("a key");
+    let key = certified["key"].as_str().expect("a key");
     let a_line_of_it = key.lines().nth(1).expect("base64");
     assert!(!shown.contains(a_line_of_it), "a private key is never shown");
 
@@ -123,7 +105,7 @@ async fn a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_deli
     world.api().patch(&path(&world), &json!({ "clientCertificate": null })).await;
     let refused = attempt(&world).await.to_string();
     assert!(refused.contains("(cert_refused)"), "{refused}");
-    let changes = json!({ "clientCertificate": clients.client(), "caCertificates": null });
+    let changes = json!({ "clientCertificate": client(&clients), "caCertificates": null });
     world.api().patch(&path(&world), &changes).await;
     let refused = attempt(&world).await.to_string();
     assert!(refused.contains("(cert_untrusted)"), "{refused}");
@@ -133,7 +115,7 @@ async fn a_receiver_with_its_own_authority_that_insists_on_a_certificate_is_deli
 async fn certificates_that_cannot_be_used_are_refused_when_they_are_saved() {
     let (authority, other) = (Authority::new(), Authority::new());
     let world = World::start().await;
-    let (one, two) = (authority.client(), other.client());
+    let (one, two) = (client(&authority), client(&other));
     let mixed = json!({ "certificate": one["certificate"], "key": two["key"] });
     for (changes, field, words) in [
         (json!({ "clientCertificate": mixed }), "key", "does not belong to the certificate"),

@@ -8,6 +8,8 @@
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | what the disk is told | `secrets` |
+//! | who may come in, and how far | `listeners`, `tls` |
+//! | whom they may make it talk to | `egress`, `advisories` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -17,6 +19,7 @@
 //! `features` lists what the product does, and which tests show it. `harness` is what they stand on. Counterparts that
 //! are not installed are skipped, which is said on standard error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
+mod advisories;
 mod alerts;
 mod audit;
 mod bad_frames;
@@ -27,6 +30,7 @@ mod demo;
 mod derived_folders;
 mod disk_full;
 mod documents;
+mod egress;
 mod examples;
 mod fairness;
 mod features;
@@ -35,6 +39,7 @@ mod harness;
 mod history;
 mod identities;
 mod kill;
+mod listeners;
 mod lockout;
 mod outcomes;
 mod own_url;
@@ -49,5 +54,6 @@ mod schedule;
 mod secrets;
 mod start;
 mod systems;
+mod tls;
 mod torn_log;
 mod traces;

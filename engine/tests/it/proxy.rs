@@ -10,13 +10,13 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::harness::{APPLICATION, Answer, Receiver, World, steady, wait_for_async};
 
 /// A proxy that connects to wherever it is asked to.
-struct Proxy {
-    url: String,
+pub(crate) struct Proxy {
+    pub(crate) url: String,
     tunnels: Arc<AtomicUsize>,
 }
 
 impl Proxy {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let tunnels = Arc::<AtomicUsize>::default();
@@ -27,6 +27,11 @@ impl Proxy {
             }
         });
         Self { url, tunnels }
+    }
+
+    /// How many it has made.
+    pub(crate) fn tunnels(&self) -> usize {
+        self.tunnels.load(Ordering::Relaxed)
     }
 }
 
@@ -54,7 +59,7 @@ async fn requests_leave_through_the_configured_proxy() {
     let world = World::with(&settings, json!({}), Receiver::answering(Answer::Status(204)).await).await;
     world.publish(20).await;
     world.receiver.had(20).await;
-    assert!(proxy.tunnels.load(Ordering::Relaxed) > 0);
+    assert!(proxy.tunnels() > 0);
     let shown = world.api().get("/api/v1/source-addresses").await;
     assert_eq!(shown, json!({ "addresses": ["203.0.113.7/32"] }));
 }

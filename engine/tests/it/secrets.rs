@@ -113,7 +113,7 @@ async fn nothing_secret_is_found_in_the_data_folder_however_the_process_ended() 
     });
     let form = world.add_endpoint(form, &world.receiver).await;
     let shown = json!({
-        "url": "https://127.0.0.1:9/",
+        "url": "https://127.0.0.1:8443/",
         "clientCertificate": { "certificate": certificate.pem(), "key": key.serialize_pem() },
     });
     let shown = world.api().make_endpoint(APPLICATION, &shown).await;
@@ -380,7 +380,7 @@ fn write_layout_1(data: &Path, url: &str, own_url: &str) -> Vec<u8> {
     }
     let extras = Extras { url: Some(own_url), url_secret: Some(OWN_SECRET), ..Extras::NONE };
     let (mut packed, endpoints) = (Vec::new(), [endpoint.as_u64()]);
-    let id = log.next_id(1_700_000_000_000);
+    let id = log.next_id(posthaste::clock::unix_ms());
     let none: [&str; 0] = [];
     log.append(&Record::Message(Message {
         id,
@@ -412,12 +412,16 @@ async fn a_data_folder_of_layout_1_is_read_and_its_secrets_are_encrypted_at_the_
     assert!(verifies(&own.received()[0], OWN_SECRET));
     assert_eq!(own.received()[0].header("authorization"), "Bearer topsecret-old-token");
     assert!(posthaste.stop().await.success());
-    let in_log = |path: &PathBuf| path.parent().is_some_and(|folder| folder.ends_with("log"));
+    // What was written in plain text is not written over: segments of the log, and pages of sled.
+    let old = ["log", "catalog"].map(|folder| site.data().join(folder));
+    let is_old = |path: &PathBuf| old.iter().any(|folder| path.starts_with(folder));
     for secret in [b"topsecret-old-token".as_slice(), &secret, &[0x5a; 32]] {
         let found = files_with(site.data(), secret);
-        assert!(found.iter().all(in_log), "old segments alone still have it: {found:?}");
+        assert!(found.iter().all(is_old), "{found:?}");
     }
     assert_eq!(std::fs::read_to_string(site.data().join("posthaste.version")).expect("text"), "2\n");
+    let used = printed(&site, &["list", "--used"]);
+    assert!(used.contains("1 endpoints, portal tokens, 0 messages"), "{used}");
     let again = site.start().await;
     assert_eq!(again.log_lines_with("secrets were encrypted with the newest key"), 0, "once is enough");
 }

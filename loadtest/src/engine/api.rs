@@ -52,6 +52,13 @@ impl Api {
         Ok(())
     }
 
+    /// `PATCH path` with a JSON body.
+    pub(crate) fn patch(&mut self, path: &str, body: &Value) -> anyhow::Result<()> {
+        let answer = self.ask("PATCH", path, &body.to_string())?;
+        ensure!(answer.is_success(), "PATCH {path} was answered {}: {}", answer.status, answer.body);
+        Ok(())
+    }
+
     /// `DELETE path`.
     pub(crate) fn delete(&mut self, path: &str) -> anyhow::Result<()> {
         let answer = self.ask("DELETE", path, "")?;

@@ -21,6 +21,7 @@ pub(super) fn write(report: &Report) -> Value {
             "lines": plot.lines.iter().map(line).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "verdict": report.verdict,
+        "wrong": report.wrong,
         "unaccounted": report.verdict.as_ref().map(crate::run::Verdict::unaccounted),
     })
 }

@@ -39,13 +39,15 @@ pub(crate) struct Report {
     pub(crate) latencies: Vec<(String, Percentiles)>,
     pub(crate) plots: Vec<Plot>,
     pub(crate) verdict: Option<Verdict>,
+    /// What should not have happened, whatever the figures are.
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Report {
     /// An empty one that knows the machine.
     pub(crate) fn new(what: &str) -> Self {
-        let (facts, figures, latencies, plots, verdict) = Default::default();
-        let mut report = Self { what: what.to_owned(), facts, figures, latencies, plots, verdict };
+        let (facts, figures, latencies, plots, verdict, wrong) = Default::default();
+        let mut report = Self { what: what.to_owned(), facts, figures, latencies, plots, verdict, wrong };
         report.fact("posthaste-loadtest", env!("CARGO_PKG_VERSION").to_owned());
         report.fact("processors", std::thread::available_parallelism().map_or(0, usize::from).to_string());
         let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -68,6 +70,11 @@ impl Report {
         self.figures.push(figure);
     }
 
+    /// Says what should not have happened. The program ends with a failure then.
+    pub(crate) fn wrong(&mut self, what: String) {
+        self.wrong.push(what);
+    }
+
     /// One more verdict, for several runs.
     pub(crate) fn judge(&mut self, verdict: Verdict) {
         self.verdict = Some(match self.verdict.take() {
@@ -87,7 +94,7 @@ impl Report {
             std::fs::write(path, page::write(self)).with_context(|| format!("--html {}", path.display()))?;
         }
         let lost = self.verdict.as_ref().is_some_and(|verdict| verdict.unaccounted() > 0);
-        Ok(if lost { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+        Ok(if lost || !self.wrong.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

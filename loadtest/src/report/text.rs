@@ -18,6 +18,9 @@ pub(super) fn write(report: &Report) -> String {
         out += &latencies(report);
         out.push('\n');
     }
+    for wrong in &report.wrong {
+        out += &format!("WRONG: {wrong}\n");
+    }
     if let Some(verdict) = &report.verdict {
         out += &format!("{}\n", verdict.sentence());
     }

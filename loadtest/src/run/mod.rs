@@ -41,7 +41,7 @@ mod xadd;
 
 use std::process::ExitCode;
 
-pub(crate) use latency::Percentiles;
+pub(crate) use latency::{Latency, Percentiles};
 pub(crate) use layout::{Numbers, Shares};
 pub(crate) use measured::Measured;
 pub(crate) use plan::{Limits, Plan};

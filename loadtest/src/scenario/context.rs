@@ -12,6 +12,7 @@ pub(crate) struct Context<'a> {
     pub(super) quick: bool,
     pub(super) runs: Option<u32>,
     pub(super) pending: Option<u64>,
+    pub(super) rounds: Option<u64>,
     pub(super) report: Report,
 }
 

@@ -6,6 +6,7 @@
 
 mod ceiling;
 mod context;
+mod hostile;
 mod idle;
 mod isolation;
 mod latency;
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// Pending deliveries of the scenario pending-10m
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
     pending: Option<u64>,
+    /// Rounds of the scenario hostile, each with every fault
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    rounds: Option<u64>,
     #[command(flatten)]
     own: OwnEngine,
     #[command(flatten)]
@@ -63,6 +67,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "restart", play: restart::play },
     Scenario { name: "tls", play: tls::play },
     Scenario { name: "idle", play: idle::play },
+    Scenario { name: "hostile", play: hostile::play },
 ];
 
 pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
@@ -74,6 +79,7 @@ pub(crate) fn main(arguments: Arguments) -> anyhow::Result<ExitCode> {
         quick: arguments.quick,
         runs: arguments.runs,
         pending: arguments.pending,
+        rounds: arguments.rounds,
         report: Report::new(&format!("scenario {}", scenario.name)),
     };
     if arguments.quick {

@@ -7,10 +7,11 @@
 //! | what it says about what came | `stats`, `signatures` |
 //! | the process | `start`, `bad_input` |
 //! | plain clients | `client` |
-//! | loads against an engine | `loads`, `impossible` |
+//! | loads against an engine | `loads`, `bad_frames`, `impossible` |
 //!
 //! `harness` is what they stand on.
 
+mod bad_frames;
 mod bad_input;
 mod behaviours;
 mod client;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{ConnectError, Disconnect, Options, ServerError};
+use super::{ConnectError, Dialler, Disconnect, Options, ServerError, Stream};
 use crate::decimal::Digits;
 use crate::value::{Value, ValueDecoder, ValueLimits};
 
@@ -16,7 +15,7 @@ pub(super) const READ_BYTES: usize = 16 << 10;
 
 /// A connection on which the server knows who is speaking.
 pub(super) struct Connection {
-    pub(super) stream: TcpStream,
+    pub(super) stream: Box<dyn Stream>,
     pub(super) replies: Replies,
 }
 
@@ -28,18 +27,16 @@ pub(super) struct Replies {
 
 impl Connection {
     /// Connects and introduces itself within the time that `options` gives.
-    pub(super) async fn open(address: &str, options: &Options) -> Result<Self, ConnectError> {
+    pub(super) async fn open(dialler: &Dialler, options: &Options) -> Result<Self, ConnectError> {
         let after = options.connect_timeout;
-        match timeout(after, Self::open_untimed(address, options)).await {
+        match timeout(after, Self::open_untimed(dialler, options)).await {
             Ok(opened) => opened,
             Err(_) => Err(ConnectError::Failed(Disconnect::TimedOut { after })),
         }
     }
 
-    async fn open_untimed(address: &str, options: &Options) -> Result<Self, ConnectError> {
-        let stream = TcpStream::connect(address).await.map_err(Disconnect::from)?;
-        // Requests are gathered before they are written; holding them back again would only delay.
-        stream.set_nodelay(true).map_err(Disconnect::from)?;
+    async fn open_untimed(dialler: &Dialler, options: &Options) -> Result<Self, ConnectError> {
+        let stream = dialler.dial().await.map_err(Disconnect::from)?;
         let mut connection = Self { stream, replies: Replies::new() };
         match connection.call(&introduction(options), options.connect_timeout).await? {
             Value::Error(text) => Err(ConnectError::Refused(ServerError::parse(&text))),
@@ -52,6 +49,7 @@ impl Connection {
     pub(super) async fn call(&mut self, arguments: &[&[u8]], after: Duration) -> Result<Value, Disconnect> {
         let exchange = async {
             self.stream.write_all(&request(arguments)).await?;
+            self.stream.flush().await?;
             loop {
                 match self.replies.next()? {
                     // Nothing is asked for that is announced this way.

@@ -12,8 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
@@ -57,7 +56,7 @@ impl Link {
             filled: Notify::new(),
             window: Arc::new(Semaphore::new(options.window.clamp(1, Semaphore::MAX_PERMITS))),
         });
-        let (read, write) = connection.stream.into_split();
+        let (read, write) = tokio::io::split(connection.stream);
         let reader =
             tokio::spawn(Arc::clone(&state).run_reader(read, connection.replies, options.reply_timeout));
         let writer = tokio::spawn(Arc::clone(&state).run_writer(write));
@@ -110,30 +109,38 @@ impl State {
         self.outbox().ended.clone().unwrap_or(Disconnect::Closed)
     }
 
-    async fn run_writer(self: Arc<Self>, stream: OwnedWriteHalf) {
+    async fn run_writer(self: Arc<Self>, stream: impl AsyncWrite + Unpin) {
         if let Err(error) = self.write(stream).await {
             self.end(error.into());
         }
     }
 
-    async fn write(&self, mut stream: OwnedWriteHalf) -> std::io::Result<()> {
+    async fn write(&self, mut stream: impl AsyncWrite + Unpin) -> std::io::Result<()> {
         loop {
             let bytes = self.outbox().bytes.split();
             match bytes.is_empty() {
                 true => self.filled.notified().await,
-                false => stream.write_all(&bytes).await?,
+                false => {
+                    stream.write_all(&bytes).await?;
+                    stream.flush().await?;
+                }
             }
         }
     }
 
-    async fn run_reader(self: Arc<Self>, stream: OwnedReadHalf, replies: Replies, silence_max: Duration) {
+    async fn run_reader(
+        self: Arc<Self>,
+        stream: impl AsyncRead + Unpin,
+        replies: Replies,
+        silence_max: Duration,
+    ) {
         let end = self.read(stream, replies, silence_max).await;
         self.end(end);
     }
 
     async fn read(
         &self,
-        mut stream: OwnedReadHalf,
+        mut stream: impl AsyncRead + Unpin,
         mut replies: Replies,
         silence_max: Duration,
     ) -> Disconnect {

@@ -93,7 +93,7 @@ impl<'a> NewMessage<'a> {
     }
 
     /// All else is for the server to say; but a channel with a comma would silently become two.
-    pub(super) fn check(&self) -> Result<(), PublishError> {
+    pub(crate) fn check(&self) -> Result<(), PublishError> {
         match self.channels.iter().find(|channel| channel.is_empty() || channel.contains(',')) {
             Some(&channel) => Err(PublishError::Channel { channel: channel.to_owned() }),
             None => Ok(()),
@@ -101,7 +101,7 @@ impl<'a> NewMessage<'a> {
     }
 
     /// Appends the XADD.
-    pub(super) fn encode(&self, out: &mut BytesMut) {
+    pub(crate) fn encode(&self, out: &mut BytesMut) {
         let deliver_at = self.deliver_at_ms.map(|ms| ms.to_string());
         let texts = [
             ("id", self.event_id),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::connection::Connection;
-use super::{ConnectError, Disconnect, FollowError, Options, ServerError};
+use super::{ConnectError, Dialler, Disconnect, FollowError, Options, ServerError};
 use crate::OutcomeRecord;
 use crate::command::{OUTCOMES_PREFIX, StreamStart};
 use crate::value::Value;
@@ -16,7 +16,7 @@ use crate::value::Value;
 /// Nothing is acknowledged to the server: to resume later, keep [`Outcomes::position`]. Which outcomes are
 /// still there to be read is a matter of the server's retention.
 pub struct Outcomes {
-    address: String,
+    dialler: Dialler,
     options: Options,
     key: String,
     /// After the last outcome that was handed out.
@@ -33,10 +33,10 @@ enum Failure {
 }
 
 impl Outcomes {
-    pub(super) fn new(address: String, options: Options, application: &str, from: StreamStart) -> Self {
+    pub(super) fn new(dialler: Dialler, options: Options, application: &str, from: StreamStart) -> Self {
         let key = format!("{OUTCOMES_PREFIX}{application}");
         let pause = options.reconnect_wait;
-        Self { address, options, key, position: from, fetched: VecDeque::new(), connection: None, pause }
+        Self { dialler, options, key, position: from, fetched: VecDeque::new(), connection: None, pause }
     }
 
     /// Where to resume: after the last outcome that [`Self::next`] returned.
@@ -87,7 +87,7 @@ impl Outcomes {
     }
 
     async fn connect(&self) -> Result<Connection, Failure> {
-        Connection::open(&self.address, &self.options).await.map_err(|error| match error {
+        Connection::open(&self.dialler, &self.options).await.map_err(|error| match error {
             ConnectError::Failed(_) => Failure::Lost,
             ConnectError::Refused(error) => Failure::Fatal(FollowError::Refused(error)),
         })

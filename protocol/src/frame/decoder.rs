@@ -212,7 +212,9 @@ impl Decoder {
         self.examined(input.len() - searched);
         let Some(line_end) = memchr::memchr(b'\n', &input[searched..]) else {
             self.understood = input.len();
-            return self.accept_line_length(input).map(|()| Step::NeedsInput);
+            // Its line end may have come by half.
+            let line = input.strip_suffix(b"\r").unwrap_or(input);
+            return self.accept_line_length(line).map(|()| Step::NeedsInput);
         };
         let line = input.split_to(searched + line_end + 1);
         self.understood = 0;

@@ -75,6 +75,11 @@ pub(super) fn encode(key: &[u8], value: &[u8], at: Position) -> Vec<u8> {
     stored.push(VERSION);
     stored.extend(at.as_u64().to_le_bytes());
     stored.extend(value);
+    sealed(key, stored)
+}
+
+/// What is stored with the checksum behind it that it needs under this key.
+pub(super) fn sealed(key: &[u8], mut stored: Vec<u8>) -> Vec<u8> {
     stored.extend(checksum(key, &stored).to_le_bytes());
     stored
 }

@@ -69,6 +69,16 @@ impl SimDisk {
         self.state.lock().faults.cut_power_after(operations);
     }
 
+    /// Bytes in all files together.
+    pub fn used(&self) -> u64 {
+        self.state.lock().used()
+    }
+
+    /// Whether the power has gone off.
+    pub fn is_off(&self) -> bool {
+        self.state.lock().faults.is_off()
+    }
+
     /// Removes the faults that still wait.
     pub fn heal(&self) {
         self.state.lock().faults = Faults::default();

@@ -71,6 +71,11 @@ pub(crate) fn encode(key: ChunkKey, entries: &[Pending]) -> Vec<u8> {
     for entry in entries {
         encode_entry(entry, &mut value);
     }
+    sealed(key, value)
+}
+
+/// The value with the checksum behind it that it needs under this key.
+pub(super) fn sealed(key: ChunkKey, mut value: Vec<u8>) -> Vec<u8> {
     value.extend(checksum(key, &value).to_le_bytes());
     value
 }
@@ -112,6 +117,9 @@ fn decode_entry(minute: u64, entry: &[u8; ENTRY_BYTES]) -> Result<Pending, &'sta
     let number = |index: usize| u64::from_le_bytes(numbers[index]);
     let &[attempts_low, attempts_high, ms_low, ms_high] = small else { return Err("an entry is cut short") };
     let ms_within = u64::from(u16::from_le_bytes([ms_low, ms_high]));
+    if ms_within >= MINUTE_MS {
+        return Err("an entry falls due in another minute");
+    }
     let minute_ms = minute.checked_mul(MINUTE_MS).ok_or("its minute is beyond time")?;
     Ok(Pending {
         message: EntryId::from_u64(number(0)),

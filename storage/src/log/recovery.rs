@@ -26,7 +26,7 @@ use std::sync::Arc;
 
 use self::scan::{Met, Scan};
 use super::files::{FileKind, Files};
-use super::index::{GrowingIndex, SealedIndex, SegmentIndex};
+use super::index::{Facts, GrowingIndex, SealedIndex, SegmentIndex};
 use super::layout::{HeaderFault, SegmentHeader};
 use super::limits::SEGMENT_HEADER_BYTES;
 use super::segment::Segment;
@@ -290,7 +290,7 @@ impl Opening<'_> {
         let begin =
             |segment: &Arc<Segment>| Position { segment: segment.number(), offset: SEGMENT_HEADER_BYTES };
         let last_id = segments.iter().map(|segment| segment.with_facts(|facts| facts.id_seen_max)).max();
-        let next_batch = segments.last().map(|segment| segment.with_facts(|facts| facts.next_batch));
+        let next_batch = segments.last().map(|segment| segment.with_facts(Facts::next_batch_behind));
         let recovery = Recovery {
             segments: segments.len(),
             first: segments.first().map_or(Position::START, begin),

@@ -83,6 +83,7 @@ impl World {
                 portal: Portal::with_key(&[1; 32], rate_max),
             },
             answers: Answers::new(1_000, 1 << 20),
+            budget: crate::budget::Budget::new(64 << 20),
             public_url: "https://hooks.example".into(),
             readiness: readiness.clone(),
             clock: Clock::start(),

@@ -1,7 +1,5 @@
 //! When a connection is used again, and when it is not.
 
-use std::time::Instant;
-
 use super::receiver::{NO_CONTENT, Receiver, Reply};
 use super::*;
 
@@ -125,9 +123,9 @@ fn idle_connections_are_closed_when_their_time_is_over() {
         let receiver = Receiver::answering(NO_CONTENT).await;
         let sender = sender(&config());
         attempt(&sender, &receiver.url()).await;
-        sender.close_idle(Instant::now() + Duration::from_secs(14));
+        sender.close_idle(tokio::time::Instant::now() + Duration::from_secs(14));
         assert_eq!(sender.connections(), 1);
-        sender.close_idle(Instant::now() + Duration::from_secs(16));
+        sender.close_idle(tokio::time::Instant::now() + Duration::from_secs(16));
         assert_eq!(sender.connections(), 0);
         receiver.closed(1).await;
     });
@@ -141,7 +139,7 @@ fn connections_that_the_receiver_closed_are_swept_out() {
         attempt(&sender, &receiver.url()).await;
         receiver.closed(1).await;
         settle().await;
-        sender.close_idle(Instant::now());
+        sender.close_idle(tokio::time::Instant::now());
         assert_eq!(sender.connections(), 0);
     });
 }

@@ -2,11 +2,15 @@
 
 mod answers;
 mod connections;
+mod corpus;
 mod guard;
 mod identities;
 mod limits;
 mod proxies;
 mod receiver;
+mod special_ranges;
+#[path = "../../../tests/egress/corpus.rs"]
+mod spellings;
 mod tls;
 
 use std::cell::RefCell;
@@ -60,6 +64,7 @@ pub(crate) fn config() -> DeliveryConfig {
         retry_after: RetryAfterLimits { min: Duration::from_secs(1), max: Duration::from_secs(86_400) },
         http2: true,
         egress: policy(&["127.0.0.0/8"]),
+        name_servers: Vec::new(),
         trust: Trust::load(None).unwrap(),
         proxy: None,
     }

@@ -280,7 +280,7 @@ fn http2_is_spoken_where_it_is_offered_and_one_connection_is_shared() {
             assert!(ended.reused);
         }
         assert_eq!((receiver.connections.get(), receiver.http2_requests.get()), (1, 4));
-        sender.close_idle(std::time::Instant::now() + Duration::from_secs(60));
+        sender.close_idle(tokio::time::Instant::now() + Duration::from_secs(60));
         settle().await;
         assert_eq!(sender.connections(), 0);
     });

@@ -14,6 +14,7 @@ use posthaste_storage::{EntryId, Position};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use crate::budget::Held;
 use crate::catalog::{Change, CommitError};
 use crate::clock::Clock;
 use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
@@ -29,7 +30,7 @@ use crate::publish::{Admitted, PublishError};
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{Shards, ToShard};
 use crate::vitals::Vitals;
-use crate::writer::{Cancel, Event, Job, State, Writer, WriterHandle, WriterSettings, queue};
+use crate::writer::{Cancel, Event, Job, PublishReply, State, Writer, WriterHandle, WriterSettings, queue};
 
 pub(crate) const APPLICATION: ApplicationId = ApplicationId::from_u64(1);
 /// Endpoints 1 to 3 live in the only shard.
@@ -93,7 +94,8 @@ impl Machine {
 
     pub(crate) fn recover(&self, clock: Clock) -> Recovered {
         let settings = RecoverySettings {
-            folders: self.folders(),
+            log_folder: self.folders().log,
+            shelves: Box::new(self.folders()),
             log: LogOptions {
                 seal_in_background: false,
                 salt_seed: Some(1),
@@ -295,7 +297,7 @@ impl World {
     // ---- Publishers and the API
 
     pub(crate) fn publish_many(&self, messages: Vec<Admitted>) -> Answers {
-        let (reply, answers) = oneshot::channel();
+        let (reply, answers) = PublishReply::holding(Held::NOTHING);
         self.handle.send(Job::Publish { messages, reply });
         answers
     }

@@ -1,4 +1,4 @@
-"""Publishes with redis-py and follows the outcomes, in RESP2 and RESP3. Argument: the port."""
+"""Publishes with redis-py and follows the outcomes, in RESP2 and RESP3. Arguments: the port, and for TLS a CA file."""
 
 import sys
 
@@ -23,8 +23,9 @@ def follow(client, wanted):
                 told.add(outcome[b"message"].removeprefix(b"msg_"))
 
 
+tls = {"ssl": True, "ssl_ca_certs": sys.argv[2]} if len(sys.argv) > 2 else {}
 for protocol in (2, 3):
-    client = redis.Redis(port=int(sys.argv[1]), protocol=protocol)
+    client = redis.Redis(port=int(sys.argv[1]), protocol=protocol, **tls)
     assert client.ping()
     first = client.xadd(KEY, {"type": "invoice.paid", "payload": b'{"n":0}', "id": f"py-{protocol}"})
     again = client.xadd(KEY, {"type": "invoice.paid", "payload": b'{"n":0}', "id": f"py-{protocol}"})

@@ -9,6 +9,7 @@
 //! - What is acknowledged and what arrives is noted here, outside of the process that may be killed.
 
 mod api;
+mod authority;
 mod follower;
 mod ledger;
 mod process;
@@ -21,6 +22,7 @@ mod wait;
 mod world;
 
 pub(crate) use api::Api;
+pub(crate) use authority::{Authority, Pair};
 pub(crate) use follower::Follower;
 pub(crate) use ledger::Ledger;
 pub(crate) use process::{Posthaste, binary};

@@ -17,7 +17,16 @@ pub(crate) struct Posthaste {
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     listening: JoinHandle<()>,
-    addresses: Option<(SocketAddr, SocketAddr)>,
+    addresses: Option<Addresses>,
+}
+
+/// Where it listens.
+#[derive(Debug, Clone, Copy)]
+struct Addresses {
+    tcp: SocketAddr,
+    http: SocketAddr,
+    tcp_tls: Option<SocketAddr>,
+    http_tls: Option<SocketAddr>,
 }
 
 /// The binary under test, without what the environment of the tests might set.
@@ -58,12 +67,22 @@ impl Posthaste {
 
     /// Where producers publish.
     pub(crate) fn tcp(&self) -> SocketAddr {
-        self.addresses.expect("it accepts").0
+        self.addresses.expect("it accepts").tcp
     }
 
     /// Where the API is.
     pub(crate) fn http(&self) -> SocketAddr {
-        self.addresses.expect("it accepts").1
+        self.addresses.expect("it accepts").http
+    }
+
+    /// Where producers publish over TLS.
+    pub(crate) fn tcp_tls(&self) -> SocketAddr {
+        self.addresses.and_then(|addresses| addresses.tcp_tls).expect("it accepts there")
+    }
+
+    /// Where the API is over TLS.
+    pub(crate) fn http_tls(&self) -> SocketAddr {
+        self.addresses.and_then(|addresses| addresses.http_tls).expect("it accepts there")
     }
 
     /// What it has written to standard error.
@@ -96,7 +115,12 @@ impl Posthaste {
 
     /// SIGTERM.
     pub(crate) fn terminate(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("a child of ours");
+        self.signal(Signal::TERM);
+    }
+
+    /// Any signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a child of ours");
     }
 
     /// Waits until it has ended, and all that it said is in the log.
@@ -125,10 +149,16 @@ impl Drop for Posthaste {
     }
 }
 
-/// The addresses for TCP and HTTP, if this is the line that tells them.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+/// The addresses, if this is the line that tells them.
+fn addresses(line: &str) -> Option<Addresses> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
     let address = |name: &str| fields[name].as_str()?.parse().ok();
-    (fields["message"] == "accepting").then(|| Some((address("tcp")?, address("http")?)))?
+    (fields["message"] == "accepting").then_some(())?;
+    Some(Addresses {
+        tcp: address("tcp")?,
+        http: address("http")?,
+        tcp_tls: address("tcp_tls"),
+        http_tls: address("http_tls"),
+    })
 }

@@ -1,23 +1,42 @@
 //! A connection to the TCP port, command by command and byte by byte.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 use posthaste_protocol::value::{Value, ValueDecoder, ValueLimits};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+/// What its bytes travel over.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
 
 /// See the head of this file.
 pub(crate) struct Resp {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     input: BytesMut,
     decoder: ValueDecoder,
 }
 
 impl Resp {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::over(TcpStream::connect(address).await.expect("the port accepts"))
+    }
+
+    /// The same behind TLS; an error where the handshake fails.
+    pub(crate) async fn connect_tls(address: SocketAddr, client: Arc<ClientConfig>) -> io::Result<Self> {
         let stream = TcpStream::connect(address).await.expect("the port accepts");
-        Self { stream, input: BytesMut::new(), decoder: ValueDecoder::new(ValueLimits::default()) }
+        Ok(Self::over(TlsConnector::from(client).connect(address.ip().into(), stream).await?))
+    }
+
+    fn over(stream: impl Stream + 'static) -> Self {
+        let decoder = ValueDecoder::new(ValueLimits::default());
+        Self { stream: Box::new(stream), input: BytesMut::new(), decoder }
     }
 
     /// A command and its reply.
@@ -29,7 +48,7 @@ impl Resp {
     /// Many commands at once, written while their replies are read. The replies, in their order.
     pub(crate) async fn pipeline(&mut self, commands: &[Vec<String>]) -> Vec<Value> {
         let bytes: Vec<u8> = commands.iter().flat_map(|command| encoded(command)).collect();
-        let (mut reading, mut writing) = self.stream.split();
+        let (mut reading, mut writing) = tokio::io::split(&mut self.stream);
         let mut replies = Vec::with_capacity(commands.len());
         let read = async {
             while replies.len() < commands.len() {

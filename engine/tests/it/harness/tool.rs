@@ -45,6 +45,12 @@ impl Tool {
         Self { path, variables: Vec::new() }
     }
 
+    /// With this in its environment.
+    pub(crate) fn with_variable(mut self, name: &'static str, value: OsString) -> Self {
+        self.variables.push((name, value));
+        self
+    }
+
     /// The command that runs it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);

@@ -46,6 +46,13 @@ impl Facts {
         self.id_seen_max = self.id_seen_max.max(note.id_seen());
     }
 
+    /// The number of the next batch written behind those in it. Where its end is lost, at least one batch is: were
+    /// its number used again, nothing behind the damage would prove, once read again, that it was no torn end.
+    pub(in crate::log) fn next_batch_behind(&self) -> u64 {
+        let ends_in_damage = self.damage.last().is_some_and(|(_, to)| *to >= self.bytes);
+        self.next_batch + u64::from(ends_in_damage)
+    }
+
     pub(in crate::log) fn count(&self, kind: RecordKind) -> u32 {
         self.records[kind as usize - 1]
     }

@@ -103,7 +103,16 @@ impl SealedIndex {
         if read < head.len() || checksum != u32_at(&header, HEADER_BYTES - 4) {
             return Ok(None);
         }
-        Ok(Self::decode(&header, &head, segment.salt))
+        let file_bytes = file.bytes()?;
+        Ok(Self::decode(&header, &head, segment.salt).filter(|index| index.fills(file_bytes)))
+    }
+
+    /// Whether what it says of its rows and events is what a file of so many bytes has.
+    fn fills(&self, file_bytes: u64) -> bool {
+        let bytes = self.rows_at() as u64
+            + u64::from(self.rows) * ROW_BYTES as u64
+            + u64::from(self.events) * EVENT_BYTES as u64;
+        bytes == file_bytes && self.pages.len() == (self.rows as usize).div_ceil(PAGE_ROWS)
     }
 
     fn decode(header: &[u8; HEADER_BYTES], head: &[u8], salt: Salt) -> Option<Self> {

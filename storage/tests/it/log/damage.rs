@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use posthaste_storage::Position;
 use posthaste_storage::disk::Disk as _;
-use posthaste_storage::log::{LogError, ReadError};
+use posthaste_storage::log::{LogError, LogOptions, ReadError};
 
 use super::kit::{Told, World, everything, open, tell};
 
@@ -276,4 +276,33 @@ fn a_segment_in_a_newer_format_is_refused_by_name() {
         refused.to_string(),
         "segment 1 byte 0 was written by a newer Posthaste (log format 9); this one does not read it"
     );
+}
+
+/// Found by fuzzing (`damaged_logs`): the number of the batch that was lost was used again, so that nothing behind the
+/// damage proved that it was no torn end, and the next start cut it off with what had been committed behind it.
+#[test]
+fn what_is_committed_behind_an_accepted_damaged_end_is_there_after_a_restart() {
+    let mut world = World::with(LogOptions { accept_damage: true, ..super::kit::options() });
+    while world.reader().segments().len() < 2 {
+        world.fill(1);
+    }
+    let mut first = world.file(1, "seg");
+    let last = first.len() - 20;
+    first[last] ^= 1;
+    let (one, two) = (world.path(1, "seg"), world.path(2, "seg"));
+    // The beginning of the second segment was interrupted, which proves that the end of the first was synced.
+    let recovery = world.reopen(|disk| {
+        disk.put(&one, first);
+        disk.put(&two, vec![0; 10]);
+    });
+    assert_eq!(recovery.unwrap().damage.len(), 1);
+    world.message(1, b"behind the damage");
+    let at = world.commit().unwrap();
+    let (_, told) = world.durable.last().unwrap().clone();
+    let recovery = world.reopen(|_| {}).unwrap();
+    assert_eq!((recovery.torn_bytes, recovery.end), (0, at));
+    let reader = world.reader();
+    let mut last = Vec::new();
+    reader.scan_back(reader.end(), |at, record| tell(&mut last, at, &record)).unwrap();
+    assert_eq!(last.first().map(|(_, told)| told), Some(&told));
 }
