@@ -240,7 +240,7 @@ pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
     let folders = Folders::below(&config.data.folder);
     RecoverySettings {
         log_folder: folders.log.clone(),
-        shelves: Box::new(folders),
+        shelves: Arc::new(folders),
         log: LogOptions {
             accept_damage: config.storage.accept_damage,
             ..LogOptions::new(config.storage.segment_bytes.bytes() as u32)
@@ -491,7 +491,7 @@ impl Parts {
         recovered: Recovered,
         disk: Arc<dyn Disk>,
     ) -> anyhow::Result<(Keeper, Writer)> {
-        let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
+        let Recovered { log, shelves, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
         let mut state = State::default();
         let low_water = fresh.keys().next().copied().unwrap_or(end);
@@ -509,7 +509,9 @@ impl Parts {
             horizon: config.ledger.horizon.duration(),
             low_water,
             end,
-            failed: false,
+            shelves,
+            metrics: self.metrics.clone(),
+            failure: None,
         };
         keeper.hand_out_ordered().context("the ledger")?;
         recovery::hand_out_fresh(fresh, &mut state, &self.shards, &self.metrics);

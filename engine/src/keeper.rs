@@ -8,25 +8,31 @@
 //! Deliveries that must not pass others are filed as due at once, so that a start hands them out before anything else;
 //! what the ledger does not say of them (their lane, when they are due) is looked up in the log.
 //!
+//! Where sled fails, the keeper files everything anew from the log, with waits between the tries: the writer waits for it
+//! meanwhile, as for a start, and shards go on with what they hold.
+//!
 //! Invariant: the shards are told a horizon only after everything due before it was handed to them.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
+use parking_lot::Mutex;
 use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Standing, Update};
 use posthaste_storage::log::{LogReader, ReadError};
 use posthaste_storage::record::{Record, event_hash};
 use posthaste_storage::{EntryId, Position};
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 use crate::core::delivery::{DeliveryKey, DeliveryState, Marks, Progress};
 use crate::core::ids::{ApplicationId, EndpointId, MessageId};
 use crate::core::shard::{Home, Incoming, Settled};
 use crate::core::tick::Tick;
+use crate::metrics::Metrics;
+use crate::recovery::{self, Derived, RecoveryError, Shelves};
 use crate::shard::Shards;
 use crate::writer::{Job, WriterHandle};
 
@@ -36,6 +42,9 @@ pub(crate) const BATCHES_MAX: usize = 1_024;
 const BATCHES_PER_TURN: usize = 64;
 /// How often the horizon is looked after when nothing comes.
 const ROUND: Duration = Duration::from_millis(250);
+/// A ledger that failed is built anew after this time, and after twice as long each time that does not succeed.
+const MEND_WAIT_FIRST: Duration = Duration::from_secs(1);
+const MEND_WAIT_MAX: Duration = Duration::from_secs(600);
 /// A delivery is carried forward only if it is due this much later than what the shards may hold: so nothing else
 /// can have happened to it by the time its new record is written.
 pub(crate) const CARRY_MARGIN: Duration = Duration::from_secs(120);
@@ -82,28 +91,61 @@ pub(crate) enum Hold {
     OutOfTurn,
 }
 
-/// What the last survey found, for the writer to read.
+/// What the last survey found, and what has become pending since: which segments are needed.
+///
+/// A survey takes a while, and deliveries become pending meanwhile. So the writer notes these beside it, and forgets its
+/// notes only as it asks for the next survey, whose batch comes after all that they are about.
 #[derive(Debug, Default)]
 pub(crate) struct KeeperProgress {
-    surveyed: AtomicU64,
-    oldest_segment: AtomicU32,
+    found: Mutex<Found>,
+}
+
+#[derive(Debug)]
+struct Found {
+    /// The end of the log as it stood at the last survey.
+    surveyed: Position,
+    /// The oldest segment that was needed then, or was noted before the survey that is under way was asked for.
+    oldest: u32,
+    /// The oldest segment noted since a survey was last asked for.
+    noted: u32,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self { surveyed: Position::START, oldest: 0, noted: u32::MAX }
+    }
 }
 
 impl KeeperProgress {
     /// The end of the log as it stood at the last survey.
     pub(crate) fn surveyed_at(&self) -> Position {
-        Position::from_u64(self.surveyed.load(Ordering::Acquire))
+        self.found.lock().surveyed
     }
 
-    /// A delivery of a message in this segment has become pending.
+    /// A delivery of a message in this segment has become pending. The writer says so, before it tells the keeper.
     pub(crate) fn needs(&self, segment: u32) {
-        self.oldest_segment.fetch_min(segment, Ordering::AcqRel);
+        let mut found = self.found.lock();
+        found.noted = found.noted.min(segment);
+    }
+
+    /// The writer asks for a survey, after everything that was noted.
+    pub(crate) fn asks(&self) {
+        let mut found = self.found.lock();
+        found.oldest = found.oldest.min(found.noted);
+        found.noted = u32::MAX;
+    }
+
+    /// The keeper has found this, with all that it was told before it was asked.
+    fn answers(&self, oldest: u32, surveyed: Position) {
+        let mut found = self.found.lock();
+        (found.oldest, found.surveyed) = (oldest, surveyed);
     }
 
     /// The oldest segment that is needed: what was found then, and what has become pending since by [`Self::needs`]. What
     /// is published later lies in later ones.
     pub(crate) fn oldest_segment(&self) -> u32 {
-        self.oldest_segment.load(Ordering::Acquire)
+        let found = self.found.lock();
+        found.oldest.min(found.noted)
     }
 }
 
@@ -120,7 +162,17 @@ pub(crate) struct Keeper {
     pub(crate) horizon: Duration,
     pub(crate) low_water: Position,
     pub(crate) end: Position,
-    pub(crate) failed: bool,
+    /// Where the ledger lies.
+    pub(crate) shelves: Arc<dyn Shelves>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) failure: Option<Failure>,
+}
+
+/// The ledger failed.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    again_at: Instant,
+    wait: Duration,
 }
 
 impl Keeper {
@@ -144,6 +196,7 @@ impl Keeper {
             let Ok(batch) = self.batches.try_recv() else { break };
             self.apply(batch);
         }
+        self.mend_if_it_is_time();
         self.look_after().unwrap_or_else(|error| self.give_up(&error));
     }
 
@@ -153,11 +206,54 @@ impl Keeper {
         matches!(self.batches.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected))
     }
 
-    /// The log has everything; this process goes on without the ledger until its next start rebuilds it.
-    fn give_up(&mut self, error: &LedgerError) {
-        if !std::mem::replace(&mut self.failed, true) {
-            tracing::error!(%error, "the ledger failed; retries due later wait for a restart, which rebuilds it");
+    /// The log has everything; shards go on with what they hold until the ledger is there again.
+    pub(crate) fn give_up(&mut self, error: &LedgerError) {
+        if self.failure.is_none() {
+            tracing::error!(%error, "the ledger failed; it is rebuilt from the log");
+            self.metrics.ledger_failed.set(1);
+            self.failure =
+                Some(Failure { again_at: Instant::now() + MEND_WAIT_FIRST, wait: MEND_WAIT_FIRST });
         }
+    }
+
+    fn mend_if_it_is_time(&mut self) {
+        if self.failure.as_ref().is_some_and(|failure| Instant::now() >= failure.again_at) {
+            self.mend();
+        }
+    }
+
+    /// Files everything anew. Where that does not succeed, it is tried again later.
+    pub(crate) fn mend(&mut self) {
+        let began = Instant::now();
+        match self.rebuild() {
+            Ok(ledger) => {
+                self.ledger = ledger;
+                self.failure = None;
+                self.metrics.ledger_failed.set(0);
+                let elapsed_ms = began.elapsed().as_millis() as u64;
+                tracing::info!(
+                    pending = self.ledger.len(),
+                    elapsed_ms,
+                    "the ledger was rebuilt from the log"
+                );
+            }
+            Err(error) => {
+                let wait = self.failure.as_ref().map_or(MEND_WAIT_FIRST, |failure| failure.wait * 2);
+                let wait = wait.min(MEND_WAIT_MAX);
+                tracing::warn!(%error, again_in_s = wait.as_secs(), "the ledger cannot be rebuilt yet");
+                self.failure = Some(Failure { again_at: Instant::now() + wait, wait });
+            }
+        }
+    }
+
+    fn rebuild(&mut self) -> Result<Ledger, RecoveryError> {
+        let (shelves, cache_bytes) = (self.shelves.clone(), self.ledger.options().cache_bytes);
+        let now_ms = self.clock.now().as_ms();
+        let empty = self.ledger.begin_again(|| -> Result<_, RecoveryError> {
+            shelves.set_aside(Derived::Ledger, now_ms)?;
+            Ok(shelves.open(Derived::Ledger, cache_bytes).map_err(LedgerError::from)?)
+        })?;
+        recovery::rebuild_ledger(&self.reader, empty, self.end)
     }
 
     fn apply(&mut self, batch: LedgerBatch) {
@@ -182,11 +278,7 @@ impl Keeper {
     fn update(&mut self, LedgerUpdate { update, hold }: LedgerUpdate, now_ms: u64) -> Option<Pending> {
         match update.to {
             _ if hold == Hold::Shard => self.ledger.apply(update, now_ms),
-            Standing::Pending { message_at, .. } if hold == Hold::OutOfTurn => {
-                // Its message is perhaps older than anything that was pending when it was last looked.
-                self.progress.needs(message_at.segment);
-                self.ledger.apply_unheld(update, now_ms)
-            }
+            _ if hold == Hold::OutOfTurn => self.ledger.apply_unheld(update, now_ms),
             // Carried forward, but so slowly that a shard has it by now. That one knows the old place of the
             // message, which therefore counts.
             Standing::Pending { due_ms, .. } if due_ms < self.ledger.loaded_until() => None,
@@ -241,13 +333,12 @@ impl Keeper {
             }
         })?;
         carried.sort_unstable_by_key(|pending| pending.message_at);
-        self.progress.oldest_segment.store(oldest, Ordering::Release);
-        self.progress.surveyed.store(self.end.as_u64(), Ordering::Release);
+        self.progress.answers(oldest, self.end);
         Ok(carried)
     }
 
     fn look_after(&mut self) -> Result<(), LedgerError> {
-        if self.failed {
+        if self.failure.is_some() {
             return Ok(());
         }
         let now = self.clock.now();
@@ -360,5 +451,29 @@ fn cancelled(pending: &Pending) -> Settled {
         progress: Progress::from_u16(pending.attempts),
         state: DeliveryState::Cancelled,
         home: Home::Ledger,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_becomes_pending_while_a_survey_is_under_way_is_not_forgotten_by_its_answer() {
+        let progress = KeeperProgress::default();
+        let end = |segment| Position { segment, offset: 64 };
+        progress.asks();
+        progress.answers(9, end(9));
+        assert_eq!(progress.oldest_segment(), 9);
+        progress.asks();
+        // Somebody wants a message of segment 4 sent again; the keeper, counting, has not heard of it.
+        progress.needs(4);
+        progress.answers(10, end(10));
+        assert_eq!((progress.oldest_segment(), progress.surveyed_at()), (4, end(10)));
+        // The next survey was asked for after the keeper was told. Until it answers, the note holds.
+        progress.asks();
+        assert_eq!(progress.oldest_segment(), 4);
+        progress.answers(11, end(11));
+        assert_eq!(progress.oldest_segment(), 11);
     }
 }

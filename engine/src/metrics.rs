@@ -79,6 +79,8 @@ pub struct Metrics {
     pub disk_full: Gauge,
     /// 1 after a failed sync: nothing is accepted until a restart.
     pub poisoned: Gauge,
+    /// 1 while the ledger has failed and is not yet rebuilt.
+    pub ledger_failed: Gauge,
     /// Bytes of all log segments.
     pub log_bytes: Gauge<i64>,
     /// Connections of publishers.
@@ -131,6 +133,7 @@ impl Metrics {
             attempt_seconds: Histogram::new(exponential_buckets(0.000_1, 2.0, 18)),
             disk_full: Gauge::default(),
             poisoned: Gauge::default(),
+            ledger_failed: Gauge::default(),
             log_bytes: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -164,6 +167,7 @@ impl Metrics {
         r.register_with_unit("attempt", "Attempts that were sent", seconds, self.attempt_seconds.clone());
         r.register("disk_full", "1 while publishers are refused: disk full", self.disk_full.clone());
         r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
+        r.register("ledger_failed", "1 until a ledger that failed is rebuilt", self.ledger_failed.clone());
         r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
         let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
         r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);

@@ -56,7 +56,7 @@ impl Folders {
 }
 
 /// Where ledger and catalog lie, derived from the log. A simulation has them elsewhere than in files.
-pub(crate) trait Shelves {
+pub(crate) trait Shelves: Send + Sync {
     /// Whether there is nothing of it, not even damaged.
     fn is_missing(&self, what: Derived) -> bool;
 
@@ -101,7 +101,7 @@ impl Shelves for Folders {
 pub(crate) struct RecoverySettings {
     /// Where the log is.
     pub(crate) log_folder: PathBuf,
-    pub(crate) shelves: Box<dyn Shelves>,
+    pub(crate) shelves: Arc<dyn Shelves>,
     pub(crate) log: LogOptions,
     pub(crate) ledger: LedgerOptions,
     pub(crate) event_ids_max: usize,
@@ -110,6 +110,7 @@ pub(crate) struct RecoverySettings {
 /// What recovery found.
 pub(crate) struct Recovered {
     pub(crate) log: Log,
+    pub(crate) shelves: Arc<dyn Shelves>,
     pub(crate) ledger: Ledger,
     pub(crate) catalog: CatalogStore,
     /// Messages with deliveries that only the log remembers, in its order.
@@ -167,10 +168,18 @@ pub(crate) fn recover(
     let reader = log.reader();
     let ledger = open_ledger(&*settings.shelves, settings.ledger, &reader, clock)?;
     let catalog = open_catalog(&*settings.shelves, &reader, clock)?;
-    let mut replay =
-        Replay { reader: &reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new(), updates: 0 };
-    replay.run()?;
-    let Replay { ledger, catalog, fresh, updates, .. } = replay;
+    let mut replay = Replay {
+        reader: &reader,
+        ledger,
+        catalog: Some(catalog),
+        fresh: Fresh::default(),
+        changes: Vec::new(),
+        updates: 0,
+    };
+    replay.run(reader.end())?;
+    let Replay { ledger, catalog: Some(catalog), fresh, updates, .. } = replay else {
+        unreachable!("the catalog was given to the replay")
+    };
     let in_ledger = if updates == 0 { ledger.len() } else { count(&ledger)? };
     let event_ids = recall_event_ids(&reader, settings.event_ids_max)?;
     tracing::info!(
@@ -180,7 +189,22 @@ pub(crate) fn recover(
         elapsed_ms = started.elapsed().as_millis() as u64,
         "recovered"
     );
-    Ok(Recovered { log, ledger, catalog, fresh: fresh.by_position, in_ledger, event_ids })
+    let (shelves, fresh) = (settings.shelves, fresh.by_position);
+    Ok(Recovered { log, shelves, ledger, catalog, fresh, in_ledger, event_ids })
+}
+
+/// Files everything that is pending up to `end` into a ledger that is empty, while shards hold what they hold.
+pub(crate) fn rebuild_ledger(
+    reader: &LogReader,
+    ledger: Ledger,
+    end: Position,
+) -> Result<Ledger, RecoveryError> {
+    let (fresh, changes) = (Fresh::default(), Vec::new());
+    let mut replay = Replay { reader, ledger, catalog: None, fresh, changes, updates: 0 };
+    replay.run(end)?;
+    let mut ledger = replay.ledger;
+    ledger.finish_again();
+    Ok(ledger)
 }
 
 /// Makes the log's folder such that a power cut does not take it away with all that is in it.

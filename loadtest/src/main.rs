@@ -14,6 +14,7 @@
 //! | `receiver` | receives webhooks, well or badly, as the path of the URL says |
 //! | `run` | one load of one's own choice against an engine |
 //! | `scenario` | the named loads behind the figures of docs/performance.md |
+//! | `torture` | kills, power cuts, failing disks, wrong clocks; docs/reliability.md |
 //! | `compare` | the engine against plain clients that store nothing |
 //! | `client` | one such plain client |
 //! | `bad-frames` | bytes that no client sends, with a good client beside them |
@@ -27,6 +28,7 @@ mod receiver;
 mod report;
 mod run;
 mod scenario;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -48,6 +50,8 @@ enum Command {
     Run(Box<run::Arguments>),
     /// Repeat one of the loads behind the figures that are published.
     Scenario(scenario::Arguments),
+    /// Do bad things to the engine, again and again, and look for every acknowledged message afterwards.
+    Torture(torture::Arguments),
     /// Let the engine and plain clients that store nothing have turns at the same receiver.
     Compare(compare::Arguments),
     /// Send requests with a plain HTTP client that stores nothing.
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Receiver(arguments) => receiver::main(arguments),
         Command::Run(arguments) => run::main(*arguments),
         Command::Scenario(arguments) => scenario::main(arguments),
+        Command::Torture(arguments) => torture::main(&arguments),
         Command::Compare(arguments) => compare::main(arguments),
         Command::Client(arguments) => client::main(arguments),
         Command::BadFrames(arguments) => bad_frames::main(*arguments),

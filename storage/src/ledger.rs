@@ -41,6 +41,7 @@ use std::path::Path;
 use crate::Position;
 use crate::shelf::{Shelf, SledShelf};
 
+mod anew;
 mod bookmark;
 mod chunk;
 mod error;
@@ -58,6 +59,7 @@ pub use error::LedgerError;
 pub use options::LedgerOptions;
 pub use pending::{Pending, Standing, Update};
 
+use anew::InHand;
 use bookmark::{Bookmark, BookmarkError};
 use chunk::ChunkKey;
 use loaded::Loaded;
@@ -76,6 +78,8 @@ pub struct Ledger {
     cursor: ChunkKey,
     flushed_ms: u64,
     failed: bool,
+    /// While everything is filed anew beside shards that work: what they hold.
+    in_hand: Option<InHand>,
 }
 
 impl Ledger {
@@ -87,6 +91,11 @@ impl Ledger {
     pub fn open(folder: &Path, options: LedgerOptions) -> Result<Self, LedgerError> {
         options.check()?;
         Self::on_shelf(Box::new(SledShelf::open(folder, options.cache_bytes)?), options)
+    }
+
+    /// How it was told to behave.
+    pub fn options(&self) -> LedgerOptions {
+        self.options
     }
 
     /// Opens the ledger on any shelf.
@@ -110,6 +119,7 @@ impl Ledger {
             cursor: ChunkKey::FIRST,
             flushed_ms: 0,
             failed: false,
+            in_hand: None,
         })
     }
 
@@ -175,7 +185,7 @@ impl Ledger {
     }
 
     /// Takes in an update that a replay found in the log. Nobody holds the delivery, whatever the update
-    /// says. Updates before [`Self::applied_to`] are on the shelf and are ignored.
+    /// says (but after [`Self::begin_again`]: then those do who did). Updates before [`Self::applied_to`] are on the shelf and are ignored.
     ///
     /// A replay of more than seconds must [`Self::flush`] whenever [`Self::wants_flush`], with the position
     /// it has come to as `end`, and with that position or the oldest fresh message's as `low_water`,
@@ -189,7 +199,8 @@ impl Ledger {
         }
         self.overtake(&update);
         if let Some((pending, _)) = update.pending() {
-            self.young.insert(Recent { pending, updated_ms: 0, held: false });
+            let held = self.in_hand.as_ref().is_some_and(|in_hand| in_hand.has(&pending));
+            self.young.insert(Recent { pending, updated_ms: 0, held });
         }
     }
 

@@ -7,6 +7,7 @@
 //!   append, append, ... --> commit: one write, one sync --> readers see it
 //!                             |
 //!                             +-- disk full: taken back, still pending; commit again or discard
+//!                             +-- no descriptor for a new segment: likewise, and the next batch goes on in the old one
 //!                             +-- anything else: poisoned, nothing is accepted until the log is opened again
 //!
 //! Files in the log's folder: `<number, 10 digits>.seg`, and `.idx` for closed ones. Bytes: see `log/layout.rs`,
@@ -77,6 +78,8 @@ pub struct Log {
     last_id: EntryId,
     /// The latest time told to [`Self::next_id`].
     now_ms: u64,
+    /// Where there was no descriptor for a new segment: the active one is closed at this length, and not before.
+    stretched_to: u32,
     /// Why nothing is accepted any more.
     poisoned: Option<String>,
     sealer: Option<Sealer>,
@@ -119,6 +122,7 @@ impl Log {
             next_batch: recovered.next_batch,
             last_id: recovered.recovery.last_id,
             now_ms: 0,
+            stretched_to: 0,
             poisoned: None,
             sealer: Some(sealer),
         };
@@ -227,7 +231,7 @@ impl Log {
         let Some(active) = &self.active else { return self.place_in_new_segment() };
         let segment = &active.segment;
         let offset = segment.bytes();
-        if offset >= self.options.segment_bytes {
+        if offset >= self.options.segment_bytes.max(self.stretched_to) {
             return self.place_in_new_segment();
         }
         // Aligned already, unless a damaged end was accepted.
@@ -256,7 +260,10 @@ impl Log {
         let files = &self.shared.files;
         let file = match files.create(number, FileKind::Segment) {
             Ok(file) => file,
-            Err(error) if is_out_of_files(&error) => return Err(CommitError::OutOfFiles { segment: number }),
+            Err(error) if is_out_of_files(&error) => {
+                self.stretch();
+                return Err(CommitError::OutOfFiles { segment: number });
+            }
             Err(error) => return Err(self.write_failed("begin", number, &error)),
         };
         if let Err(error) = file.write_at(&header.encode(), 0) {
@@ -272,8 +279,17 @@ impl Log {
         Ok(())
     }
 
+    /// Connections come and go; a log that waited for a descriptor would stand still as long as they like. The active
+    /// segment goes on for a quarter more, as far as the format allows, and then a new one is tried again.
+    fn stretch(&mut self) {
+        let Some(active) = &self.active else { return };
+        let more = (self.options.segment_bytes / 4).max(1);
+        self.stretched_to = active.segment.bytes().saturating_add(more).min(SEGMENT_BYTES_MAX);
+    }
+
     fn change_segment(&mut self, segment: Segment, file: Arc<dyn DiskFile>) {
         self.last_segment = segment.number();
+        self.stretched_to = 0;
         let segment = Arc::new(segment);
         self.shared.push(Arc::clone(&segment));
         let before = self.active.replace(Active { segment, file });

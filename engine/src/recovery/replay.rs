@@ -59,7 +59,8 @@ impl Fresh {
 pub(super) struct Replay<'r> {
     pub(super) reader: &'r LogReader,
     pub(super) ledger: Ledger,
-    pub(super) catalog: CatalogStore,
+    /// Where the catalog is replayed too.
+    pub(super) catalog: Option<CatalogStore>,
     pub(super) fresh: Fresh,
     pub(super) changes: Vec<(Vec<u8>, Option<Vec<u8>>, Position)>,
     pub(super) updates: u64,
@@ -69,11 +70,11 @@ pub(super) struct Replay<'r> {
 const CHANGES_MAX: usize = 1_024;
 
 impl Replay<'_> {
-    pub(super) fn run(&mut self) -> Result<(), RecoveryError> {
+    pub(super) fn run(&mut self, end: Position) -> Result<(), RecoveryError> {
         let reader = self.reader;
-        let from = self.ledger.replay_from().min(self.catalog.position());
-        let end = reader.end();
-        let (ledger_from, catalog_from) = (self.ledger.replay_from(), self.catalog.position());
+        let catalog_from = self.catalog.as_ref().map_or(end, CatalogStore::position);
+        let ledger_from = self.ledger.replay_from();
+        let from = ledger_from.min(catalog_from);
         let mut failure = None;
         reader.replay(from, end, |at, record| {
             let result = match record {
@@ -100,14 +101,15 @@ impl Replay<'_> {
     }
 
     fn write_changes(&mut self, up_to: Position) -> Result<(), RecoveryError> {
+        let Some(catalog) = &mut self.catalog else { return Ok(()) };
         let changes = std::mem::take(&mut self.changes);
         let changes: Vec<CatalogChange<'_>> = changes
             .iter()
             .map(|(key, value, at)| CatalogChange { key, value: value.as_deref(), at: *at })
             .collect();
         // Without changes too: the next recovery need not begin where the catalog last changed.
-        if up_to > self.catalog.position() {
-            self.catalog.apply(&changes, up_to)?;
+        if up_to > catalog.position() {
+            catalog.apply(&changes, up_to)?;
         }
         Ok(())
     }

@@ -290,6 +290,8 @@ async fn happen(world: &Rc<World>, process: &Process, event: Event) -> Option<En
         Event::Endpoint(endpoint, mood) => world.set_mood(endpoint, mood),
         Event::Operate(deed, endpoint) => operator::operate(world, process, deed, endpoint).await,
         Event::Disk(trouble) => trouble_disk(world, trouble, now),
+        // A log that has stopped records nothing, however well its disk is.
+        Event::DiskWell if process.parts.metrics.poisoned.get() != 0 => {}
         Event::DiskWell => world.disk_well(),
         Event::WallClock(by_ms) => world.jump(by_ms),
         Event::End(ending) => return Some(ending),

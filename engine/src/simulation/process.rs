@@ -46,7 +46,7 @@ pub(super) struct Process {
 pub(super) fn settings(world: &World) -> RecoverySettings {
     let mut settings = recovery_settings(&world.plan.config);
     settings.log_folder = LOG_FOLDER.into();
-    settings.shelves = Box::new(world.shelves.clone());
+    settings.shelves = Arc::new(world.shelves.clone());
     settings.log.seal_in_background = false;
     settings.log.salt_seed = Some(world.dice.next());
     if world.dice.one_in(2) {

@@ -65,15 +65,22 @@ impl Writer {
             let _ = reply.send(Err(refusal));
             return;
         }
+        let mut all = true;
         for delivery in deliveries {
             // Taken back before, and wanted again.
             self.state.cancelled.remove(delivery.key.message);
-            self.stage_extra(delivery, block);
+            all &= self.stage_extra(delivery, block);
         }
-        block.extra_answers.push(ExtraAnswer(reply));
+        if all {
+            block.extra_answers.push(ExtraAnswer(reply));
+        } else {
+            // Nobody is told that all is well. Those that are staged are made all the same: once too often at most.
+            let _ = reply.send(Err(CommitError::Full));
+        }
     }
 
-    pub(super) fn stage_extra(&mut self, delivery: ExtraDelivery, block: &mut Block) {
+    /// Whether the block took it; if not, that has been logged.
+    pub(super) fn stage_extra(&mut self, delivery: ExtraDelivery, block: &mut Block) -> bool {
         let record = ParkedRecord {
             message: delivery.key.message.0,
             application: delivery.application.as_u64(),
@@ -84,8 +91,12 @@ impl Writer {
         };
         match self.log.append(&Record::Parked(record)) {
             Ok(at) => block.extras.push(StagedExtra { delivery, at }),
-            Err(error) => tracing::error!(%error, "an extra delivery cannot be stored"),
+            Err(error) => {
+                tracing::error!(%error, "an extra delivery cannot be stored");
+                return false;
+            }
         }
+        true
     }
 
     /// Hands a durable one to its shard. Returns what follows for the ledger.
@@ -98,7 +109,7 @@ impl Writer {
             self.metrics.pending.inc();
         }
         let due = self.clock.now();
-        // The keeper says so too, and later: until then nothing may go.
+        // The keeper hears of it later: until then its segment may not go.
         self.keeper_progress.needs(delivery.message_at.segment);
         let incoming = Incoming {
             key: delivery.key,

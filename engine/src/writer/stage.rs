@@ -222,7 +222,9 @@ impl Writer {
         match staged {
             Ok(at) => {
                 block.events.push(StagedEvent { shard, at, event });
-                next.into_iter().for_each(|next| self.stage_extra(next, block));
+                if let Some(next) = next {
+                    self.stage_extra(next, block);
+                }
             }
             Err(error) => tracing::error!(%error, "a report cannot be stored"),
         }

@@ -2,6 +2,7 @@
 
 mod events;
 mod full_disk;
+mod mend;
 mod retention;
 mod taken_back;
 pub(crate) mod world;

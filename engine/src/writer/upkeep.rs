@@ -79,13 +79,13 @@ impl Writer {
         updates: Vec<LedgerUpdate>,
         cancelled: Vec<(MessageId, Position)>,
     ) {
-        let batch = LedgerBatch {
-            updates,
-            cancelled,
-            low_water: self.low_water(),
-            end: self.log.end(),
-            survey: std::mem::take(&mut self.state.survey),
-        };
+        let survey = std::mem::take(&mut self.state.survey);
+        if survey.is_some() {
+            // What was noted as needed is in this batch, or in one before it.
+            self.keeper_progress.asks();
+        }
+        let batch =
+            LedgerBatch { updates, cancelled, low_water: self.low_water(), end: self.log.end(), survey };
         // Blocks while the keeper is far behind: then the disk is the limit, for publishers too.
         if self.keeper.send(batch).is_err() && !self.state.stopping {
             tracing::error!("the ledger's thread has ended; the log alone remembers what is pending");

@@ -10,7 +10,7 @@
 //! | what the disk is told | `secrets` |
 //! | who may come in, and how far | `listeners`, `tls` |
 //! | whom they may make it talk to | `egress`, `advisories` |
-//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
+//! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full`, `bad_disk` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
 //! | whole systems, as configurations of this one | `systems` |
@@ -22,6 +22,7 @@
 mod advisories;
 mod alerts;
 mod audit;
+mod bad_disk;
 mod bad_frames;
 mod bad_input;
 mod chains;

@@ -30,7 +30,7 @@ struct Answer {
 }
 
 impl Api {
-    pub(super) fn connect(address: SocketAddr, token: Option<String>) -> anyhow::Result<Self> {
+    pub(crate) fn connect(address: SocketAddr, token: Option<String>) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(address).with_context(|| format!("the API at {address}"))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SILENCE_MAX))?;
@@ -71,6 +71,16 @@ impl Api {
         let answer = self.ask("GET", path, "")?;
         ensure!(answer.is_success(), "GET {path} was answered {}: {}", answer.status, answer.body);
         Ok(answer.body)
+    }
+
+    /// The code with which `GET /api/v1/health/ready` says that it is not; `None` when it is.
+    pub(crate) fn unready(&mut self) -> anyhow::Result<Option<String>> {
+        let answer = self.ask("GET", "/api/v1/health/ready", "")?;
+        if answer.is_success() {
+            return Ok(None);
+        }
+        let body: Value = serde_json::from_str(&answer.body).context("GET /api/v1/health/ready")?;
+        Ok(Some(body["code"].as_str().unwrap_or_default().to_owned()))
     }
 
     fn ask(&mut self, method: &str, path: &str, body: &str) -> anyhow::Result<Answer> {

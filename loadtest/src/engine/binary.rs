@@ -9,7 +9,7 @@ const NAME: &str = "posthaste";
 
 /// The one that was named, or the one beside this program. Under cargo that one is built first, so that one
 /// command on a fresh clone is enough, and an old engine is not measured by mistake.
-pub(super) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
+pub(crate) fn find(named: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(path) = named {
         ensure!(path.is_file(), "--engine-binary {}: there is no such file", path.display());
         return Ok(path.to_owned());

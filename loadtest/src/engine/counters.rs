@@ -45,7 +45,7 @@ impl Counters {
 }
 
 /// The sum of all series of this name; `None` if there is none.
-fn sum(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn sum(text: &str, name: &str) -> Option<u64> {
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         let value = match rest.as_bytes().first()? {

@@ -28,8 +28,10 @@ use anyhow::Context as _;
 
 pub(crate) use api::Api;
 pub(crate) use arguments::{OwnEngine, RunningEngine};
+pub(crate) use binary::find as find_binary;
 pub(crate) use counters::Counters;
-pub(crate) use process::kill_all;
+pub(crate) use counters::sum;
+pub(crate) use process::{addresses, command as serve, forget, kill_all, remember};
 pub(crate) use reading::{Reading, own_cpu, wake_ups};
 
 use folder::Folder;

@@ -35,6 +35,16 @@ pub(crate) fn kill_all() {
     }
 }
 
+/// From now on it is ended by [`kill_all`].
+pub(crate) fn remember(pid: Pid) {
+    RUNNING.lock().push(pid);
+}
+
+/// It has ended.
+pub(crate) fn forget(pid: Pid) {
+    RUNNING.lock().retain(|running| *running != pid);
+}
+
 /// A process that accepts. It is killed when this is dropped.
 pub(super) struct Process {
     child: Child,
@@ -52,7 +62,7 @@ impl Process {
         let mut command = command(binary, folder, settings);
         let mut child = command.spawn().with_context(|| format!("starting {}", binary.display()))?;
         let pid = Pid::from_child(&child);
-        RUNNING.lock().push(pid);
+        remember(pid);
         let (heard, accepting) = channel();
         let last = LastLine::default();
         let stderr = child.stderr.take().context("its standard error")?;
@@ -96,7 +106,7 @@ impl Process {
         // It may have ended by itself; then there is nothing to kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        RUNNING.lock().retain(|pid| *pid != self.pid);
+        forget(self.pid);
     }
 
     /// SIGTERM, and waits for its end.
@@ -128,7 +138,7 @@ impl Drop for Process {
 }
 
 /// `posthaste serve` on loopback, at ports that are free, without what the environment might set.
-fn command(binary: &Path, folder: &Path, settings: &[Setting]) -> Command {
+pub(crate) fn command(binary: &Path, folder: &Path, settings: &[Setting]) -> Command {
     let mut command = Command::new(binary);
     for (name, _) in std::env::vars_os() {
         if name.as_encoded_bytes().starts_with(b"POSTHASTE_") {
@@ -160,7 +170,7 @@ fn listen(stderr: ChildStderr, kept: &LastLine, heard: &Sender<(SocketAddr, Sock
 }
 
 /// The two addresses in the line that says that it accepts.
-fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+pub(crate) fn addresses(line: &str) -> Option<(SocketAddr, SocketAddr)> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = &line["fields"];
     (fields["message"] == "accepting").then_some(())?;

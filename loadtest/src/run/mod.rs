@@ -24,7 +24,7 @@ pub(crate) mod interrupt;
 mod lane;
 mod latency;
 mod layout;
-mod link;
+pub(crate) mod link;
 mod measured;
 mod payload;
 mod plan;

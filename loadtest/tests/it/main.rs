@@ -8,6 +8,7 @@
 //! | the process | `start`, `bad_input` |
 //! | plain clients | `client` |
 //! | loads against an engine | `loads`, `bad_frames`, `impossible` |
+//! | what survives | `torture` |
 //!
 //! `harness` is what they stand on.
 
@@ -23,3 +24,4 @@ mod signatures;
 mod start;
 mod stats;
 mod tls;
+mod torture;

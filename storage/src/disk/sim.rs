@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use self::faults::Faults;
+use self::faults::{Asked, Faults};
 pub use self::faults::{Crash, Operation};
 use self::inode::Inode;
 use super::{Disk, DiskFile};
@@ -60,7 +60,12 @@ impl SimDisk {
     /// Makes the `nth` operation of this kind from now on (1 is the next one) fail with an error of this kind.
     /// One fault per operation waits at a time; a new one replaces it.
     pub fn fail(&self, operation: Operation, nth: u64, error: io::ErrorKind) {
-        self.state.lock().faults.arm(operation, nth, error);
+        self.state.lock().faults.arm(operation, nth, Asked::Kind(error));
+    }
+
+    /// As [`Self::fail`], with an error as the operating system numbers it, such as `EMFILE`.
+    pub fn fail_with_code(&self, operation: Operation, nth: u64, code: i32) {
+        self.state.lock().faults.arm(operation, nth, Asked::Code(code));
     }
 
     /// Lets this many operations happen; from then on everything fails and changes nothing, until

@@ -43,6 +43,11 @@ impl Loaded {
         self.gone
     }
 
+    /// All of them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = DeliveryKey> {
+        self.places.keys().copied()
+    }
+
     pub(crate) fn contains(&self, key: &DeliveryKey) -> bool {
         self.places.contains_key(key)
     }

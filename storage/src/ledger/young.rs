@@ -39,6 +39,11 @@ impl Young {
         self.entries.contains_key(key)
     }
 
+    /// Those that a shard holds.
+    pub(crate) fn held(&self) -> impl Iterator<Item = DeliveryKey> {
+        self.entries.iter().filter(|(_, recent)| recent.held).map(|(key, _)| *key)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Pending> {
         self.entries.values().map(|recent| &recent.pending)
     }

@@ -2,6 +2,7 @@
 //!
 //! - Its `flush` does not wait for the disk, so its files are believed under the rules of `trust` only.
 //! - Torn files make it panic as often as fail, so every call is guarded and a panic becomes an error.
+//! - So does a disk that fails while it is let go of: it syncs once more then, and takes success for granted.
 //! - Large segments keep its files from spreading over the disk.
 
 use std::any::Any;
@@ -25,7 +26,8 @@ const _: () = assert!(VALUE_BYTES_MAX * 2 <= SEGMENT_BYTES);
 /// A shelf in the files of one folder.
 #[derive(Debug)]
 pub struct SledShelf {
-    db: sled::Db,
+    /// There until it is let go of.
+    db: Option<sled::Db>,
     folder: PathBuf,
 }
 
@@ -50,7 +52,7 @@ impl SledShelf {
             .cache_capacity(cache_bytes)
             .flush_every_ms(Some(HAND_OVER_MS));
         let db = guarded(folder, "open", || config.open())?;
-        Ok(Self { db, folder: folder.to_owned() })
+        Ok(Self { db: Some(db), folder: folder.to_owned() })
     }
 
     /// Moves the files of `folder` out of the way, to `<folder>.damaged-<now_ms>`, so that the next open
@@ -73,20 +75,39 @@ impl SledShelf {
     fn guarded<T>(
         &self,
         doing: &'static str,
-        call: impl FnOnce() -> sled::Result<T>,
+        call: impl FnOnce(&sled::Db) -> sled::Result<T>,
     ) -> Result<T, ShelfError> {
-        guarded(&self.folder, doing, call)
+        let Some(db) = &self.db else { unreachable!("it is let go of last") };
+        guarded(&self.folder, doing, || call(db))
+    }
+
+    /// sled's threads end with its last handle; only then are the files at rest.
+    fn let_go(&mut self) -> Result<(), ShelfError> {
+        let db = self.db.take();
+        guarded(&self.folder, "close", || {
+            drop(db);
+            Ok(())
+        })
+    }
+}
+
+impl Drop for SledShelf {
+    fn drop(&mut self) {
+        // The files are marked as open still, and looked at with suspicion where it matters.
+        if let Err(error) = self.let_go() {
+            tracing::warn!(%error, "a store was not closed well");
+        }
     }
 }
 
 impl Shelf for SledShelf {
     fn read(&self, key: &[u8]) -> Result<Option<Vec<u8>>, ShelfError> {
-        let value = self.guarded("read", || self.db.get(key))?;
+        let value = self.guarded("read", |db| db.get(key))?;
         Ok(value.map(|value| value.to_vec()))
     }
 
     fn next(&self, from: &[u8]) -> Result<Option<Pair>, ShelfError> {
-        let pair = self.guarded("read", || self.db.range(from..).next().transpose())?;
+        let pair = self.guarded("read", |db| db.range(from..).next().transpose())?;
         Ok(pair.map(|(key, value)| (key.to_vec(), value.to_vec())))
     }
 
@@ -98,21 +119,17 @@ impl Shelf for SledShelf {
                 None => changes.remove(key),
             }
         }
-        self.guarded("write", || self.db.apply_batch(changes))
+        self.guarded("write", |db| db.apply_batch(changes))
     }
 
     fn hand_over(&mut self) -> Result<(), ShelfError> {
-        self.guarded("flush", || self.db.flush()).map(drop)
+        self.guarded("flush", |db| db.flush()).map(drop)
     }
 
     fn close(mut self: Box<Self>) -> Result<(), ShelfError> {
         self.hand_over()?;
-        let Self { db, folder } = *self;
-        // sled's threads end with its last handle; only then are the files at rest.
-        guarded(&folder, "close", || {
-            drop(db);
-            Ok(())
-        })?;
+        self.let_go()?;
+        let folder = self.folder.clone();
         trust::mark_closed(&folder).map_err(|source| ShelfError::Io { doing: "sync", folder, source })
     }
 }

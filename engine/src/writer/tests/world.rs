@@ -95,7 +95,7 @@ impl Machine {
     pub(crate) fn recover(&self, clock: Clock) -> Recovered {
         let settings = RecoverySettings {
             log_folder: self.folders().log,
-            shelves: Box::new(self.folders()),
+            shelves: Arc::new(self.folders()),
             log: LogOptions {
                 seal_in_background: false,
                 salt_seed: Some(1),
@@ -127,7 +127,7 @@ impl World {
 
     fn start(machine: Machine) -> Self {
         let clock = Clock::start();
-        let Recovered { log, ledger, catalog, fresh, in_ledger, event_ids } = machine.recover(clock);
+        let Recovered { log, shelves, ledger, catalog, fresh, in_ledger, event_ids } = machine.recover(clock);
         let shards = Shards::new(1);
         for endpoint in ENDPOINTS {
             shards.places.set(EndpointId::from_u64(endpoint), 0);
@@ -152,7 +152,9 @@ impl World {
             horizon: HORIZON,
             low_water,
             end: log.end(),
-            failed: false,
+            shelves,
+            metrics: metrics.clone(),
+            failure: None,
         };
         keeper.hand_out_ordered().expect("a ledger that works");
         recovery::hand_out_fresh(fresh, &mut state, &shards, &metrics);

@@ -58,11 +58,27 @@ pub(super) struct Faults {
 struct Fault {
     /// Operations of the kind that still succeed, plus one.
     countdown: u64,
-    error: io::ErrorKind,
+    error: Asked,
+}
+
+/// The error that was asked for.
+pub(super) enum Asked {
+    Kind(io::ErrorKind),
+    /// As the operating system numbers it.
+    Code(i32),
+}
+
+impl From<Asked> for io::Error {
+    fn from(asked: Asked) -> Self {
+        match asked {
+            Asked::Kind(kind) => Self::new(kind, "a fault that was asked for"),
+            Asked::Code(code) => Self::from_raw_os_error(code),
+        }
+    }
 }
 
 impl Faults {
-    pub(super) fn arm(&mut self, operation: Operation, nth: u64, error: io::ErrorKind) {
+    pub(super) fn arm(&mut self, operation: Operation, nth: u64, error: Asked) {
         self.waiting[operation as usize] = Some(Fault { countdown: nth.max(1), error });
     }
 
@@ -87,8 +103,7 @@ impl Faults {
         if fault.countdown > 0 {
             return Ok(());
         }
-        let error = fault.error;
-        *waiting = None;
-        Err(io::Error::new(error, "a fault that was asked for"))
+        let error = waiting.take().map(|fault| fault.error.into());
+        error.map_or(Ok(()), Err)
     }
 }

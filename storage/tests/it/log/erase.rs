@@ -109,6 +109,51 @@ fn whenever_the_disk_fails_or_the_power_is_cut_the_log_opens_and_content_is_whol
     }
 }
 
+/// Erases with so many operations until the power goes off. Whether it had time to end.
+fn erase_until_the_power_goes(world: &mut World, places: &[Position], operations: u64) -> bool {
+    world.disk.cut_power_after(operations);
+    let erased = world.log().erase(places);
+    assert!(!matches!(erased, Err(EraseError::Unsupported { .. })), "{erased:?}");
+    erased.is_ok()
+}
+
+/// The power goes off before the n-th operation of an erasing, for every n, and once more in the recovery from that,
+/// for every n too; some sectors of what was not synced are lost each time.
+#[test]
+fn a_power_cut_between_any_two_operations_of_an_erasing_leaves_content_whole_or_gone() {
+    let (mut cuts, mut ended) = (0, false);
+    for operations in 0.. {
+        for seed in 0..4 {
+            let crash = if seed == 0 { Crash::LoseUnsynced } else { Crash::KeepSome(seed) };
+            for in_recovery in (0..48).step_by(if seed == 0 { 2 } else { 9 }) {
+                let (mut world, places) = world();
+                let others: Vec<_> =
+                    world.everything().into_iter().filter(|(at, _)| !places.contains(at)).collect();
+                ended = erase_until_the_power_goes(&mut world, &places, operations);
+                world.disk.crash(crash);
+                world.disk.cut_power_after(in_recovery);
+                // Whether it opens or not: the power goes off.
+                drop(super::kit::open(&world.disk, &world.options));
+                world.crash(crash);
+                let what = format!("cut after {operations}, {in_recovery} into the recovery, {crash:?}");
+                let gone = places.iter().filter(|at| is_erased(&world, **at)).count();
+                assert!(gone == 0 || gone == places.len(), "{what}: {gone} of {} are gone", places.len());
+                assert_eq!(is_on_disk(&world), gone == 0, "{what}");
+                assert!(!ended || gone > 0, "{what}: it was said to be erased");
+                let everything = world.everything().into_iter();
+                let left: Vec<_> = everything.filter(|(at, _)| !places.contains(at)).collect();
+                assert_eq!(left, others, "{what}");
+                world.fill(2);
+                cuts += 1;
+            }
+        }
+        if ended {
+            break;
+        }
+    }
+    assert!(cuts > 500, "{cuts} cuts were tried");
+}
+
 #[test]
 fn what_has_no_content_is_refused_and_what_is_gone_is_left_out() {
     let (mut world, places) = world();

@@ -91,6 +91,38 @@ fn a_batch_that_found_no_room_can_be_given_up() {
     world.check();
 }
 
+/// `EMFILE` on Linux.
+const OUT_OF_FILES: i32 = 24;
+
+#[test]
+fn without_a_descriptor_for_a_new_segment_the_old_one_goes_on_and_a_new_one_is_tried_again() {
+    let mut world = World::new();
+    world.fill(3);
+    let before = world.reader().segments().len();
+    let mut refused = 0;
+    for number in 0..40 {
+        world.disk.fail_with_code(Operation::Open, 1, OUT_OF_FILES);
+        world.message(number, &[1; 100]);
+        match world.commit() {
+            Ok(_) => {}
+            Err(CommitError::OutOfFiles { .. }) => {
+                refused += 1;
+                world.discard();
+            }
+            Err(other) => panic!("{other}"),
+        }
+        world.disk.heal();
+        world.check();
+    }
+    // A segment of 1 KiB goes on for a quarter of that at a time: two such messages and no more.
+    assert!((5..20).contains(&refused), "{refused} of 40 batches were refused");
+    assert_eq!(world.reader().segments().len(), before, "there was no descriptor for another");
+    world.fill(4);
+    assert!(world.reader().segments().len() > before);
+    world.crash(Crash::LoseUnsynced);
+    world.check();
+}
+
 #[test]
 fn a_write_that_cannot_be_taken_back_stops_the_log() {
     let mut world = World::new();

@@ -1,0 +1,52 @@
+//! `power`: the power is cut under full load, and every fourth time once more while the engine recovers.
+//!
+//! The cut comes first and the kill some milliseconds later: in between the engine sees a disk that fails, and
+//! must not acknowledge anything (I8).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::Arguments;
+use super::trial::Trial;
+use super::volume::{Volume, skip};
+
+const SOONEST: Duration = Duration::from_millis(30);
+const LATEST: Duration = Duration::from_millis(1_500);
+const LATEST_FAST: Duration = Duration::from_millis(400);
+const RECOVERY_EVERY: u32 = 4;
+const RECOVERY_LATEST: Duration = Duration::from_millis(80);
+/// How long the engine lives on without a disk.
+const AFTERLIFE: Duration = Duration::from_millis(20);
+
+pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    let file_system = arguments.file_system.as_str();
+    if let Some(why) = Volume::missing(file_system) {
+        return skip("power", &why);
+    }
+    let mut trial = Trial::prepare("power", arguments, None, &[])?;
+    let mut volume = Volume::make(&trial.folder, file_system)?;
+    trial.start.folder = volume.path().join("data");
+    trial.fact(format!("file system: {file_system}"));
+    trial.start()?;
+    trial.make_endpoints()?;
+    while trial.goes_on(arguments.cycles) {
+        let latest = if arguments.fast { LATEST_FAST } else { LATEST };
+        let after = trial.random.between(SOONEST, latest);
+        let load = trial.load()?;
+        std::thread::sleep(after);
+        volume.cut()?;
+        std::thread::sleep(trial.random.between(Duration::ZERO, AFTERLIFE));
+        let open = trial.end_life(Some(load))?;
+        volume.restore()?;
+        if (trial.cycles() + 1).is_multiple_of(RECOVERY_EVERY) {
+            let soon = trial.random.between(Duration::ZERO, RECOVERY_LATEST);
+            let mut cut = Ok(());
+            trial.start.start_and_kill(soon, || cut = volume.cut())?;
+            cut?;
+            volume.restore()?;
+        }
+        let took = trial.start()?;
+        trial.cycle(&format!("power cut after {after:.0?}, {open} open; accepting after {took:.0?}"))?;
+    }
+    trial.finish_on(volume)
+}
