@@ -26,11 +26,38 @@ pub enum Command {
     },
     /// Show everything at once: receivers good and bad, 100,000 messages, retries, a lockout, and the account.
     Demo(DemoOptions),
+    /// The keys that secrets are encrypted with.
+    Keys {
+        /// What to do with them.
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
     /// Look at the configuration.
     Config {
         /// What to do with it.
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+}
+
+/// What can be done with the keys.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Show the keys by their ids: when each was made, and which one encrypts.
+    List {
+        /// The configuration file; without one, the shipped configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
+        /// Count what is still encrypted with each. Reads all of the log; the server must be stopped.
+        #[arg(long)]
+        used: bool,
+    },
+    /// Add a new key to the key file, and encrypt everything with it that is not in old segments of the log. The
+    /// server must be stopped.
+    Rotate {
+        /// The configuration file; without one, the shipped configuration.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
 }
 

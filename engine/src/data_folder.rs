@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 /// The version of the folder's layout that this process writes.
-const LAYOUT_VERSION: u32 = 1;
+///
+/// Version 2: secrets are sealed (`keyring`). An older program would take them for something else.
+const LAYOUT_VERSION: u32 = 2;
 const LOCK_FILE: &str = "posthaste.lock";
 const VERSION_FILE: &str = "posthaste.version";
 
@@ -97,6 +99,7 @@ fn check_version(folder: &Path) -> Result<(), DataFolderError> {
         Ok(found) if found > LAYOUT_VERSION => {
             Err(DataFolderError::NewerVersion { folder: folder.into(), found })
         }
+        Ok(found) if found < LAYOUT_VERSION => write_version(&file).map_err(io),
         Ok(_) => Ok(()),
         Err(_) => Err(DataFolderError::BadVersion { file, text: text.trim().chars().take(64).collect() }),
     }
@@ -134,8 +137,17 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         std::fs::write(folder.path().join(VERSION_FILE), "7\n").expect("written");
         let refused = DataFolder::open(folder.path()).expect_err("newer").to_string();
-        assert!(refused.contains("layout 7; this version knows 1"), "{refused}");
+        assert!(refused.contains("layout 7; this version knows 2"), "{refused}");
         std::fs::write(folder.path().join(VERSION_FILE), "seven").expect("written");
         assert!(matches!(DataFolder::open(folder.path()), Err(DataFolderError::BadVersion { .. })));
+    }
+
+    #[test]
+    fn a_folder_of_an_older_version_is_of_this_one_from_then_on() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join(VERSION_FILE);
+        std::fs::write(&file, "1\n").expect("written");
+        DataFolder::open(folder.path()).expect("older");
+        assert_eq!(std::fs::read_to_string(&file).expect("text"), "2\n");
     }
 }

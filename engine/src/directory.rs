@@ -188,6 +188,9 @@ pub(crate) fn prepare(endpoint: &Endpoint) -> Result<Target, Arc<str>> {
 
 /// The same as it is, or was, at this time.
 pub(crate) fn prepare_at(endpoint: &Endpoint, unix_ms: u64) -> Result<Target, Arc<str>> {
+    if let Some(why) = endpoint.unreadable() {
+        return Err(format!("the secrets of the endpoint cannot be read: {why}").into());
+    }
     let secrets = endpoint
         .secrets_at(unix_ms)
         .map(|secret| SigningSecret::parse(&secret.key).map(|parsed| parsed.expiring_at(secret.expires_ms)));

@@ -25,7 +25,7 @@ use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker
 use crate::api::serve::{self, Patience, Server};
 use crate::api::{self, Access, Answers, Api, Keys, Portal};
 use crate::budget::Budget;
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
+use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
 use crate::config::{self, Config};
 use crate::core::ids::EndpointId;
@@ -40,6 +40,8 @@ use crate::directory::{self, Directory};
 use crate::history::{Condition, FreshFrom, LogHistory, Publisher};
 use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
+use crate::keyring::Keyring;
+use crate::keys::{self, Unlocked};
 use crate::listener::{Door, Places, Strikes, Tls, TlsFiles, reload_when_changed};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
@@ -83,7 +85,9 @@ impl Engine {
         let clock = Clock::start();
         let folder = DataFolder::open(&config.data.folder)?;
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let recovered = recovery::recover(disk.clone(), recovery_settings(config), clock)?;
+        let mut recovered = recovery::recover(disk.clone(), recovery_settings(config), clock)?;
+        let unlocked = keys::unlock(config, &recovered.catalog)?;
+        keys::renew_at_start(&mut recovered.log, &mut recovered.catalog, &unlocked)?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(config.shards.count.resolve())
             .thread_name("ingest")
@@ -93,7 +97,7 @@ impl Engine {
         let doors = runtime.block_on(Doors::open(config))?;
         let (ingest_address, api_address) = (doors.ingest.plain.address(), doors.api.plain.address());
         let delivery = delivery_config(config, egress_policy(config, doors.addresses())?)?;
-        let (parts, heard) = Parts::new(config, clock, &recovered, delivery)?;
+        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, delivery)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
@@ -269,6 +273,7 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) editor: Editor,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) fresh_from: Arc<FreshFrom>,
     pub(crate) vitals: Arc<Vitals>,
@@ -294,6 +299,7 @@ impl Parts {
         config: &Config,
         clock: Clock,
         recovered: &Recovered,
+        unlocked: Unlocked,
         delivery: DeliveryConfig,
     ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
@@ -306,8 +312,8 @@ impl Parts {
             config.retry.policy.parse()?,
             policies.collect::<anyhow::Result<_>>()?,
         );
-        let entries = recovered.catalog.iter().map(|entry| entry.map(|entry| (entry.key, entry.value)));
-        let catalog = Arc::new(Catalog::load(entries.collect::<Result<Vec<_>, _>>()?)?);
+        let (catalog, keyring) = (Arc::new(unlocked.opened.catalog), unlocked.keyring);
+        let changes = Arc::new(Sealing::new(writer.clone(), keyring.clone()));
         catalog.tell_all(|event| directory.on_event(event));
         let listener = directory.clone();
         catalog.subscribe(move |event| listener.on_event(event));
@@ -326,9 +332,10 @@ impl Parts {
             clock,
             metrics,
             shards,
-            editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules, kept),
+            editor: Editor::new(catalog.clone(), changes, rules, kept),
             directory,
             catalog,
+            keyring,
             outcomes: Outcomes::new(recovered.log.reader()),
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(clock.now())),
@@ -402,7 +409,7 @@ impl Parts {
         };
         let headers = traces::parse_headers(&trace.headers).map_err(refuse)?;
         let tls = self.delivery.trust.client_config(false).context("trace")?.map(Arc::new);
-        let salt = access(config)?.portal.number_for("trace ids");
+        let salt = access(config, &self.keyring)?.portal.number_for("trace ids");
         let sampler = Sampler::new(trace.sample, salt);
         let (tracer, spans) = traces::tracer(sampler, self.metrics.clone());
         let exporter = Exporter {
@@ -434,6 +441,7 @@ impl Parts {
             clock: self.clock,
             writer: self.writer.clone(),
             reader: reader.clone(),
+            keyring: self.keyring.clone(),
             metrics: self.metrics.clone(),
             ear: self.ear.clone(),
             propagates: None,
@@ -524,6 +532,7 @@ impl Parts {
             settings: writer_settings(config),
             available_bytes: Box::new(move || disk.available_bytes(&folder).unwrap_or(u64::MAX)),
             event_ids,
+            keyring: self.keyring.clone(),
             fresh_from: self.fresh_from.clone(),
             vitals: self.vitals.clone(),
             readiness: self.readiness.clone(),
@@ -617,7 +626,7 @@ impl Parts {
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober(config)?,
             limits: self.limits(config),
-            access: access(config)?,
+            access: access(config, &self.keyring)?,
             answers: answers(config),
             budget: self.budget.clone(),
             public_url,
@@ -631,10 +640,12 @@ impl Parts {
 }
 
 /// Who may use the API.
-fn access(config: &Config) -> anyhow::Result<Access> {
+fn access(config: &Config, keyring: &Keyring) -> anyhow::Result<Access> {
     let api = &config.api;
     let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
-    let portal = Portal::open(&config.data.folder, api.rate_max).context("the key of portal tokens")?;
+    let accept = config.secrets.accept_unreadable;
+    let portal = Portal::open(&config.data.folder, keyring, accept, api.rate_max)
+        .context("the key of portal tokens")?;
     Ok(Access { keys, portal })
 }
 

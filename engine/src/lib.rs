@@ -29,6 +29,8 @@ pub mod fuzzing;
 mod history;
 mod ingest;
 mod keeper;
+pub mod keyring;
+pub mod keys;
 mod listener;
 pub mod logging;
 mod message;

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use posthaste::cli::{Cli, Command, ConfigCommand};
+use posthaste::cli::{Cli, Command, ConfigCommand, KeysCommand};
 use posthaste::config::{Config, DEFAULT_TOML};
 use posthaste::engine::Engine;
-use posthaste::{demo, logging};
+use posthaste::{demo, keys, logging};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -34,6 +34,15 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Demo(options) => {
             logging::start("error", posthaste::config::LogFormat::Text)?;
             demo::run(&options)
+        }
+        Command::Keys { command } => {
+            logging::start("warn", posthaste::config::LogFormat::Text)?;
+            let mut out = std::io::stdout();
+            match command {
+                KeysCommand::List { config, used } => keys::list(&load(config.as_deref())?, used, &mut out)?,
+                KeysCommand::Rotate { config } => keys::rotate(&load(config.as_deref())?, &mut out)?,
+            }
+            Ok(true)
         }
         Command::Config { command: ConfigCommand::Check { config } } => {
             load(config.as_deref())?;

@@ -9,11 +9,12 @@ use super::check::{self, FieldError};
 use super::limits::CREDENTIAL_BYTES_MAX;
 use super::record::id_text;
 use super::request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
+use super::sealed::Sealed;
 use super::secret::Secret;
 use crate::core::ids::{ApplicationId, EndpointId};
 use crate::routing::Interest;
 
-/// An endpoint. Its serde form is the one on disk.
+/// An endpoint. Its serde form is the one on disk, where what is secret of it is sealed (`sealed`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoint {
     /// Given at creation.
@@ -46,6 +47,7 @@ pub struct Endpoint {
     #[serde(default)]
     pub authorization: Option<Authorization>,
     /// Newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
     /// Messages a second at most, those sent again included.
     #[serde(default)]
@@ -89,6 +91,9 @@ pub struct Endpoint {
     /// Authorities that it is trusted by, PEM, beside those of the platform.
     #[serde(default)]
     pub ca_certificates: Option<Box<str>>,
+    /// Everything secret of it, where that could not be opened: then it gets no request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Box<Sealed>>,
     /// Grows with every change; the first is 1.
     pub revision: u32,
     /// Unix milliseconds.

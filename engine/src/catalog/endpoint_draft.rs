@@ -210,6 +210,7 @@ impl EndpointDraft {
             client_certificate: self.client_certificate,
             ca_certificates: self.ca_certificates,
             body_secret: self.body_secret,
+            sealed: None,
             revision: 1,
             created_ms: now_ms,
             updated_ms: now_ms,

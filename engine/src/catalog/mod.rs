@@ -13,7 +13,7 @@
 //!
 //! # On disk
 //! A key and a JSON object each; a field that a reader does not know is ignored, one that is missing has its
-//! default (`record`).
+//! default (`record`). What is secret of an endpoint is sealed (`sealed`).
 //!
 //! | key | value |
 //! |---|---|
@@ -45,6 +45,7 @@ mod page;
 mod record;
 mod request;
 mod schemas;
+mod sealed;
 mod secret;
 mod task;
 mod url_rules;
@@ -80,6 +81,8 @@ use record::Record;
 pub use record::RecordError;
 pub use request::{BodySecret, ChainPlace, ClientCertificate, Format, HeaderNames};
 pub use schemas::Misfit;
+pub(crate) use sealed::key_of_entry;
+pub use sealed::{Opened, Sealed, Sealing};
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
 pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
 pub use url_rules::check_url_for;
@@ -155,16 +158,28 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// The catalog as it was stored.
+    /// The catalog as it was stored in plain text: what is sealed of it stays so.
     ///
     /// # Errors
     /// The first entry that cannot be read, by its key.
     pub fn load(entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>) -> Result<Self, RecordError> {
+        Self::fill(entries, |_| {})
+    }
+
+    /// The catalog of these entries; `open` sees every endpoint first.
+    fn fill(
+        entries: impl IntoIterator<Item = (Vec<u8>, Vec<u8>)>,
+        mut open: impl FnMut(&mut Endpoint),
+    ) -> Result<Self, RecordError> {
         let catalog = Self::default();
         let mut endpoints = Vec::new();
         for (key, value) in entries {
             match Record::parse(&key, &value)? {
-                Record::Endpoint(endpoint) => endpoints.push(endpoint),
+                Record::Endpoint(endpoint) => {
+                    let mut endpoint = Arc::unwrap_or_clone(endpoint);
+                    open(&mut endpoint);
+                    endpoints.push(Arc::new(endpoint));
+                }
                 record => catalog.put(record),
             }
         }

@@ -80,6 +80,7 @@ pub struct Config {
     pub data: Data,
     pub ingest: Ingest,
     pub api: Api,
+    pub secrets: Secrets,
     pub limits: Limits,
     pub storage: Storage,
     pub ledger: Ledger,
@@ -141,6 +142,8 @@ sections! {
         tls: Tls,
         keys: BTreeMap<String, ApiKey>,
     }
+    /// `[secrets]`
+    Secrets { key_file: PathBuf, accept_unreadable: bool }
     /// `[limits]`
     Limits { payload_bytes_max: Size, unknown_event_types: UnknownEventTypes, event_ids_max: u32 }
     /// `[storage]`

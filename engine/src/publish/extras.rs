@@ -8,7 +8,8 @@ use super::PublishError;
 use super::error::shown;
 use crate::catalog::{Application, Catalog, Endpoint, Format, Secret, check_url_for};
 use crate::clock::unix_ms;
-use crate::core::ids::EndpointId;
+use crate::core::ids::{EndpointId, MessageId};
+use crate::keyring::{Keyring, OpenError, Owner};
 
 /// The longest ordering key, in bytes.
 pub const ORDERING_KEY_BYTES_MAX: usize = 256;
@@ -20,7 +21,7 @@ const URL_BYTES_MAX: usize = 4_096;
 const URL_SECRET_BYTES_MAX: usize = 4_096;
 
 /// A URL that a message brings along, as a producer hands it over.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct NewUrl<'a> {
     /// Where to.
     pub url: &'a str,
@@ -28,6 +29,13 @@ pub struct NewUrl<'a> {
     pub secret: Option<&'a str>,
     /// The endpoint whose settings apply there, by id or uid. Without it, the one that the message goes to.
     pub endpoint: Option<&'a str>,
+}
+
+impl fmt::Debug for NewUrl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { url, endpoint, .. } = self;
+        f.debug_struct("NewUrl").field("url", url).field("endpoint", endpoint).finish_non_exhaustive()
+    }
 }
 
 /// See the head of this file.
@@ -54,10 +62,30 @@ pub struct OwnUrl {
 }
 
 impl OwnUrl {
-    /// As it was stored with the message.
-    pub fn of(extras: posthaste_storage::record::Extras<'_>) -> Option<Self> {
-        let url = extras.url?.into();
-        Some(Self { url, secret: extras.url_secret.map(Into::into) })
+    /// As it was stored with this message.
+    ///
+    /// # Errors
+    /// A secret that cannot be opened.
+    pub fn of(
+        extras: posthaste_storage::record::Extras<'_>,
+        message: MessageId,
+        keyring: &Keyring,
+    ) -> Result<Option<Self>, OpenError> {
+        let Some(url) = extras.url else { return Ok(None) };
+        let secret = match extras.sealed_url_secret {
+            None => extras.url_secret.map(Into::into),
+            Some(sealed) => {
+                let plain = keyring.open(Owner::Message(message.0.as_u64()), sealed)?;
+                Some(std::str::from_utf8(&plain).map_err(|_| OpenError::Form)?.into())
+            }
+        };
+        Ok(Some(Self { url: url.into(), secret }))
+    }
+
+    /// Its secret as it may be stored with this message.
+    pub fn sealed_secret(&self, message: MessageId, keyring: &Keyring) -> Option<Vec<u8>> {
+        let secret = self.secret.as_ref()?;
+        Some(keyring.seal(Owner::Message(message.0.as_u64()), secret.as_bytes()))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::clock::{Clock, unix_secs};
 use crate::core::ids::MessageId;
 use crate::core::outcome::Outcome;
 use crate::delivery::{Ended as Report, MessageHead, Sender, Target};
+use crate::keyring::Keyring;
 use crate::message::Message;
 use crate::publish::OwnUrl;
 use crate::seam;
@@ -78,6 +79,7 @@ struct Shared {
     propagates: Option<Sampler>,
     clock: Clock,
     reader: LogReader,
+    keyring: Arc<Keyring>,
     finish: Rc<Finish>,
     /// Those who wait for an order, the last one done at the end.
     waiting: RefCell<Vec<Rc<Maker>>>,
@@ -100,6 +102,7 @@ impl Attempts {
         propagates: Option<Sampler>,
         clock: Clock,
         reader: LogReader,
+        keyring: Arc<Keyring>,
         finish: Rc<Finish>,
     ) -> Self {
         Self(Rc::new(Shared {
@@ -108,6 +111,7 @@ impl Attempts {
             propagates,
             clock,
             reader,
+            keyring,
             finish,
             waiting: RefCell::default(),
         }))
@@ -161,7 +165,7 @@ async fn attempt(shared: &Shared, order: Order) -> Report {
     let message = match order.body {
         Some(message) => message,
         // Boxed, because it is rare: nobody else should carry the room for it.
-        None => match Box::pin(read_back(shared.reader.clone(), order.message, order.message_at)).await {
+        None => match Box::pin(read_back(shared, order.message, order.message_at)).await {
             Ok(message) => message,
             Err((outcome, why)) => return Report::unsent(outcome, why),
         },
@@ -195,13 +199,10 @@ async fn send_elsewhere(shared: &Shared, target: &Target, message: &Message, own
 
 /// The message as it stands in the log. An error says in words why it cannot be delivered, and whether it ever can:
 /// a disk that does not answer, or a process out of file descriptors, is no reason to give a delivery up.
-async fn read_back(
-    reader: LogReader,
-    id: MessageId,
-    at: Position,
-) -> Result<Arc<Message>, (Outcome, String)> {
+async fn read_back(shared: &Shared, id: MessageId, at: Position) -> Result<Arc<Message>, (Outcome, String)> {
     let damaged = |why| (Outcome::PayloadDamaged, why);
     let not_now = |why| (Outcome::RequestInvalid, why);
+    let (reader, keyring) = (shared.reader.clone(), shared.keyring.clone());
     let read = move || match reader.record_at(at) {
         Ok(Some(owned)) => match owned.record() {
             Record::Message(found)
@@ -211,7 +212,9 @@ async fn read_back(
                 if found.erased {
                     return Err(damaged("its payload was erased".to_owned()));
                 }
-                let url = OwnUrl::of(found.extras.unpack());
+                // A key that is missing may be put back.
+                let url = OwnUrl::of(found.extras.unpack(), id, &keyring)
+                    .map_err(|why| not_now(format!("the secret for its URL cannot be read: {why}")))?;
                 Ok(Message::new(id, found.content_type, found.payload, url))
             }
             _ => Err(damaged(format!("the log holds something else than this message at {at}"))),

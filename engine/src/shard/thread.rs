@@ -24,6 +24,7 @@ use crate::core::outcome::Outcome;
 use crate::core::shard::{Action, Door, Input, Shard, ShardSettings, Start};
 use crate::core::tick::Tick;
 use crate::delivery::{Ended as Report, Sender, Target};
+use crate::keyring::Keyring;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::seam;
@@ -44,6 +45,8 @@ pub(crate) struct ShardThread {
     pub(crate) clock: Clock,
     pub(crate) writer: WriterHandle,
     pub(crate) reader: LogReader,
+    /// Opens the secrets of messages that are read back.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) metrics: Arc<Metrics>,
     /// Hears of lockouts, for alerts.
     pub(crate) ear: Ear,
@@ -101,6 +104,7 @@ impl Running {
                 shard.propagates,
                 shard.clock,
                 shard.reader.clone(),
+                shard.keyring.clone(),
                 finish.clone(),
             ),
             shard,

@@ -20,6 +20,7 @@ use crate::delivery::Sender;
 use crate::engine::{Parts, recovery_settings};
 use crate::history::{LogHistory, Publisher};
 use crate::keeper::Keeper;
+use crate::keys::Unlocked;
 use crate::recovery::{self, RecoveryError, RecoverySettings};
 use crate::seam::Bell;
 use crate::shard;
@@ -69,8 +70,10 @@ impl Process {
         let disk: Arc<dyn Disk> = Arc::new(world.disk.clone());
         let recovered = recovery::recover(disk.clone(), settings(world), clock)?;
         let reader = recovered.log.reader();
-        let (parts, heard) =
-            Parts::new(config, clock, &recovered, world.delivery.clone()).expect("the settings are allowed");
+        let unlocked =
+            Unlocked::with(world.keyring.clone(), &recovered.catalog).expect("the catalog is read");
+        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, world.delivery.clone())
+            .expect("the settings are allowed");
         let runtime = tokio::runtime::Handle::current();
         let speaker = parts.speaker(config, &recovered.log, &runtime).expect("there is no mail to set up");
         let (keeper, writer) = parts.storage(config, recovered, disk).expect("the simulation's shelves work");

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use posthaste_storage::disk::sim::SimDisk;
 use tokio::sync::Notify;
@@ -16,6 +17,7 @@ use super::receiver::{HostMood, Mood};
 use super::shelves::SimShelves;
 use crate::core::ids::ApplicationId;
 use crate::delivery::DeliveryConfig;
+use crate::keyring::Keyring;
 use crate::seam;
 
 /// What the wall clock shows at the beginning: a day in 2026.
@@ -28,6 +30,8 @@ pub(super) struct World {
     pub(super) dice: Dice,
     pub(super) plan: Plan,
     pub(super) delivery: DeliveryConfig,
+    /// Outlives the process, as a key file does.
+    pub(super) keyring: Arc<Keyring>,
     pub(super) disk: SimDisk,
     pub(super) shelves: SimShelves,
     pub(super) applications: RefCell<Vec<ApplicationId>>,
@@ -67,6 +71,7 @@ impl World {
         Self {
             dice,
             delivery,
+            keyring: Arc::new(Keyring::ephemeral()),
             disk: SimDisk::new(),
             shelves: SimShelves::default(),
             applications: RefCell::default(),

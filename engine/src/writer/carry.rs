@@ -8,11 +8,13 @@ use std::collections::VecDeque;
 
 use posthaste_storage::Position;
 use posthaste_storage::ledger::{Pending, Standing, Update};
-use posthaste_storage::record::{Carried, PendingDelivery, Record};
+use posthaste_storage::record::{Carried, Extras, Message, PendingDelivery, Record};
 
 use super::{Block, Writer};
 use crate::core::ids::MessageId;
 use crate::keeper::{CARRY_MARGIN, Hold, LedgerUpdate};
+use crate::keyring::key_of;
+use crate::publish::OwnUrl;
 
 /// Messages carried in one block.
 const MESSAGES_MAX: usize = 256;
@@ -79,7 +81,13 @@ impl Writer {
                 due_ms: pending.due_ms,
             })
             .collect();
-        let message = *owned.record().message()?;
+        let mut message = *owned.record().message()?;
+        let (mut sealed, mut packed) = (None, Vec::new());
+        if let Some(anew) = self.secret_anew(&message) {
+            let sealed_url_secret = Some(sealed.insert(anew).as_slice());
+            let extras = Extras { url_secret: None, sealed_url_secret, ..message.extras.unpack() };
+            message.extras = extras.pack(&mut packed);
+        }
         let carried = Record::Carried(Carried { message, pending: list.as_slice().into() });
         match self.log.append(&carried) {
             Ok(at) => Some(at),
@@ -88,6 +96,19 @@ impl Writer {
                 None
             }
         }
+    }
+}
+
+impl Writer {
+    /// The secret for the URL that a message brought along, sealed under the newest key, unless it is so already. One
+    /// that cannot be opened stays as it is.
+    fn secret_anew(&self, message: &Message<'_>) -> Option<Vec<u8>> {
+        let extras = message.extras.unpack();
+        if extras.sealed_url_secret.and_then(key_of) == Some(self.keyring.newest()) {
+            return None;
+        }
+        let id = MessageId(message.id);
+        OwnUrl::of(extras, id, &self.keyring).ok()??.sealed_secret(id, &self.keyring)
     }
 }
 

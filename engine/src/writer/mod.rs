@@ -50,6 +50,7 @@ use crate::core::delivery::DeliveryState;
 use crate::core::shard::{Incoming, Settled};
 use crate::history::FreshFrom;
 use crate::keeper::{KeeperProgress, LedgerBatch};
+use crate::keyring::Keyring;
 use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
@@ -114,6 +115,8 @@ pub(crate) struct Writer {
     pub(crate) settings: WriterSettings,
     pub(crate) available_bytes: Box<dyn Fn() -> u64 + Send>,
     pub(crate) event_ids: EventIds,
+    /// Seals the secrets that messages bring along.
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) fresh_from: Arc<FreshFrom>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) readiness: Arc<Readiness>,

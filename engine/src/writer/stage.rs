@@ -120,6 +120,8 @@ impl Writer {
         let id = self.log.next_id(self.clock.now().as_ms());
         let endpoints: Vec<u64> = message.endpoints.iter().map(|endpoint| endpoint.as_u64()).collect();
         let channels: Vec<&str> = message.channels.iter().map(AsRef::as_ref).collect();
+        let own_url = message.extras.as_ref().and_then(|extras| extras.url.as_ref());
+        let sealed = own_url.and_then(|url| url.sealed_secret(MessageId(id), &self.keyring));
         let mut packed = Vec::new();
         let record = MessageRecord {
             id,
@@ -127,7 +129,7 @@ impl Writer {
             event_type: &message.event_type,
             event_id: message.event_id.as_deref(),
             content_type: message.content_type.as_deref(),
-            extras: extras_record(message.extras.as_deref()).pack(&mut packed),
+            extras: extras_record(message.extras.as_deref(), sealed.as_deref()).pack(&mut packed),
             channels: channels.as_slice().into(),
             digest: message.digest,
             endpoints: endpoints.as_slice().into(),
@@ -296,14 +298,14 @@ fn record_bytes_max(change: &Change) -> usize {
     change.key.len() + change.value.as_ref().map_or(0, Vec::len) + AROUND
 }
 
-fn extras_record(extras: Option<&Extras>) -> ExtrasRecord<'_> {
+fn extras_record<'a>(extras: Option<&'a Extras>, sealed_url_secret: Option<&'a [u8]>) -> ExtrasRecord<'a> {
     let Some(extras) = extras else { return ExtrasRecord::NONE };
-    let url = extras.url.as_ref();
     ExtrasRecord {
         due_ms: extras.due_ms,
         ordering_key: extras.ordering_key.as_deref(),
-        url: url.map(|url| &*url.url),
-        url_secret: url.and_then(|url| url.secret.as_deref()),
+        url: extras.url.as_ref().map(|url| &*url.url),
+        url_secret: None,
+        sealed_url_secret,
         chains: extras.chains.as_slice().into(),
     }
 }

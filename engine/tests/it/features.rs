@@ -447,7 +447,8 @@ const ROWS: &[Row] = &[
     },
     Row {
         name: "I4",
-        what: "who may come in, and how far: TLS on every listener, passwords and tokens, limits for strangers",
+        what: "who may come in, and how far: TLS on every listener, passwords and tokens, limits for strangers; secrets are \
+               encrypted on the disk",
         tests: &[
             "redis_cli_publishes_over_tls_and_not_without_knowing_the_authority",
             "redis_py_publishes_and_follows_outcomes_over_tls",
@@ -467,6 +468,14 @@ const ROWS: &[Row] = &[
             "requests_to_the_api_that_drip_or_do_not_come_are_closed",
             "more_than_may_arrive_over_http_at_once_is_told_to_come_back",
             "a_hundred_thousand_bad_frames_harm_neither_the_engine_nor_a_good_client",
+            "nothing_secret_is_found_in_the_data_folder_however_the_process_ended",
+            "after_a_rotation_deliveries_go_on_with_valid_signatures_and_the_old_key_can_go_once_nothing_needs_it",
+            "a_message_whose_key_is_gone_fails_its_attempts_and_says_which_key_and_where",
+            "a_start_without_the_right_key_is_refused_by_its_id_and_the_file",
+            "who_gives_up_a_lost_key_starts_and_makes_each_endpoint_anew",
+            "a_data_folder_of_layout_1_is_read_and_its_secrets_are_encrypted_at_the_first_start",
+            "the_key_file_is_named_by_an_environment_variable_like_every_setting",
+            "secrets_that_were_moved_from_another_endpoint_are_not_opened",
         ],
     },
 ];

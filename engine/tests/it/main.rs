@@ -7,8 +7,9 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
-//! | whom they may make it talk to | `egress`, `advisories` |
+//! | what the disk is told | `secrets` |
 //! | who may come in, and how far | `listeners`, `tls` |
+//! | whom they may make it talk to | `egress`, `advisories` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full`, `bad_disk` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -51,6 +52,7 @@ mod restart;
 mod retries;
 mod routing;
 mod schedule;
+mod secrets;
 mod start;
 mod systems;
 mod tls;

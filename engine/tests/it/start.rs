@@ -23,9 +23,9 @@ async fn a_data_folder_in_use_is_refused_to_a_second_process_and_free_after_a_ki
 async fn a_data_folder_of_a_newer_version_is_refused_with_both_versions() {
     let site = Site::new(&[]);
     std::fs::create_dir(site.data()).expect("a folder");
-    std::fs::write(site.data().join("posthaste.version"), "2\n").expect("written");
+    std::fs::write(site.data().join("posthaste.version"), "3\n").expect("written");
     let refused = site.refusal().await;
-    assert!(refused.ends_with("written by a newer version (layout 2; this version knows 1)"), "{refused}");
+    assert!(refused.ends_with("written by a newer version (layout 3; this version knows 2)"), "{refused}");
     assert!(!site.data().join("log").exists(), "nothing was touched");
 }
 

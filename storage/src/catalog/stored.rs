@@ -12,7 +12,7 @@ use crate::shelf::VALUE_BYTES_MAX;
 /// The longest key of the catalog, in bytes.
 pub const CATALOG_KEY_BYTES_MAX: usize = 1024;
 /// The largest value of the catalog, in bytes.
-pub const CATALOG_VALUE_BYTES_MAX: usize = 512 * 1024;
+pub const CATALOG_VALUE_BYTES_MAX: usize = 768 * 1024;
 
 // A value must fit its place on the shelf, with what goes around it.
 const _: () = assert!(CATALOG_VALUE_BYTES_MAX + HEADER_BYTES + CRC_BYTES <= VALUE_BYTES_MAX);

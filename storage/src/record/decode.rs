@@ -221,10 +221,11 @@ mod tests {
             endpoints in vec(any::<u64>(), 0..4), payload in vec(any::<u8>(), 0..150),
             pending in vec((any::<u64>(), any::<u16>(), any::<u64>()), 0..5), due_ms in option::of(any::<u64>()),
             ordering_key in option::of(".{0,8}"), url in option::of(".{0,8}"), url_secret in option::of(".{0,8}"), erased: bool,
+            sealed in option::of(vec(any::<u8>(), 0..40)),
         ) {
             let extras = Extras {
                 due_ms, ordering_key: ordering_key.as_deref(), url: url.as_deref(),
-                url_secret: url_secret.as_deref(), chains: Endpoints::from(&endpoints[..]),
+                url_secret: url_secret.as_deref(), sealed_url_secret: sealed.as_deref(), chains: Endpoints::from(&endpoints[..]),
             };
             let mut packed = Vec::new();
             let packed = extras.pack(&mut packed);

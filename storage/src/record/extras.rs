@@ -5,8 +5,8 @@
 //! record it stays packed until somebody asks.
 //!
 //! ```text
-//! flags u8 (1 due, 2 ordering key, 4 url, 8 url secret, 16 chains),
-//! [due ms u64], [ordering key text], [url text], [url secret text], [chains len x u64]
+//! flags u8 (1 due, 2 ordering key, 4 url, 8 url secret, 16 chains, 32 sealed url secret),
+//! [due ms u64], [ordering key text], [url text], [url secret text], [chains len x u64], [sealed url secret bytes]
 //! ```
 
 use super::DecodeError;
@@ -18,6 +18,7 @@ const ORDERING_KEY: u8 = 2;
 const URL: u8 = 4;
 const URL_SECRET: u8 = 8;
 const CHAINS: u8 = 16;
+const SEALED_URL_SECRET: u8 = 32;
 
 /// See the head of this file: packed, and known to be readable. Empty: none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,8 +33,10 @@ pub struct Extras<'a> {
     pub ordering_key: Option<&'a str>,
     /// Where it goes instead of the endpoint's URL.
     pub url: Option<&'a str>,
-    /// The secret for that URL, instead of the endpoint's.
+    /// The secret for that URL, instead of the endpoint's, as older versions wrote it.
     pub url_secret: Option<&'a str>,
+    /// The same, encrypted by the engine.
+    pub sealed_url_secret: Option<&'a [u8]>,
     /// Chains of endpoints: each is tried when those before it let the message fall through. Several chains are
     /// separated by 0. The first of each is among the message's endpoints.
     pub chains: Endpoints<'a>,
@@ -74,8 +77,14 @@ impl<'a> PackedExtras<'a> {
 
 impl<'a> Extras<'a> {
     /// None of it.
-    pub const NONE: Self =
-        Self { due_ms: None, ordering_key: None, url: None, url_secret: None, chains: Endpoints::NONE };
+    pub const NONE: Self = Self {
+        due_ms: None,
+        ordering_key: None,
+        url: None,
+        url_secret: None,
+        sealed_url_secret: None,
+        chains: Endpoints::NONE,
+    };
 
     /// Packs it into `into`, which must be empty and stays so if there is nothing.
     pub fn pack<'p>(&self, into: &'p mut Vec<u8>) -> PackedExtras<'p> {
@@ -93,7 +102,8 @@ impl<'a> Extras<'a> {
                 | flag(self.ordering_key.is_some(), ORDERING_KEY)
                 | flag(self.url.is_some(), URL)
                 | flag(self.url_secret.is_some(), URL_SECRET)
-                | flag(!self.chains.is_empty(), CHAINS),
+                | flag(!self.chains.is_empty(), CHAINS)
+                | flag(self.sealed_url_secret.is_some(), SEALED_URL_SECRET),
         );
         if let Some(due_ms) = self.due_ms {
             into.extend_from_slice(&due_ms.to_le_bytes());
@@ -105,11 +115,14 @@ impl<'a> Extras<'a> {
             put_len(into, self.chains.len());
             self.chains.iter().for_each(|endpoint| into.extend_from_slice(&endpoint.to_le_bytes()));
         }
+        if let Some(sealed) = self.sealed_url_secret {
+            put_bytes(into, sealed);
+        }
     }
 
     fn decode(cursor: &mut Cursor<'a>) -> Result<Self, DecodeError> {
         let flags = cursor.u8("extras")?;
-        if flags & !(DUE | ORDERING_KEY | URL | URL_SECRET | CHAINS) != 0 {
+        if flags & !(DUE | ORDERING_KEY | URL | URL_SECRET | CHAINS | SEALED_URL_SECRET) != 0 {
             return Err(DecodeError::UnknownFlags { flags });
         }
         let has = |flag: u8| flags & flag != 0;
@@ -119,6 +132,10 @@ impl<'a> Extras<'a> {
             url: if has(URL) { Some(cursor.text("url")?) } else { None },
             url_secret: if has(URL_SECRET) { Some(cursor.text("url secret")?) } else { None },
             chains: if has(CHAINS) { Endpoints::decode(cursor)? } else { Endpoints::NONE },
+            sealed_url_secret: match has(SEALED_URL_SECRET) {
+                true => Some(cursor.bytes("sealed url secret")?),
+                false => None,
+            },
         })
     }
 }

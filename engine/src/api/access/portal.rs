@@ -21,11 +21,13 @@ use aws_lc_rs::{hmac, rand};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
+use zeroize::Zeroizing;
 
 use super::pace::Pace;
 use super::{Actor, Binding, Caller, Scopes};
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
+use crate::keyring::{KeyId, Keyring, OpenError, Owner, SEALED_MORE_BYTES, key_of};
 
 const PREFIX: &str = "portal_";
 const VERSION: u8 = 1;
@@ -34,6 +36,8 @@ const RANDOM_BYTES: usize = 12;
 const MAC_BYTES: usize = 32;
 const KEY_BYTES: usize = 32;
 const KEY_FILE: &str = "portal.key";
+/// Bytes of the file, in which the key is sealed.
+const FILE_BYTES: usize = KEY_BYTES + SEALED_MORE_BYTES;
 /// Tokens that are remembered as logged out; beyond it the one that expires first is forgotten.
 const LOGGED_OUT_MAX: usize = 100_000;
 
@@ -49,10 +53,12 @@ pub enum PortalError {
         error: io::Error,
     },
     /// The file is not what was written.
-    #[error("{}: must hold {KEY_BYTES} bytes; remove it to begin anew, which ends all portal tokens", path.display())]
-    Damaged {
+    #[error("{}: {error}; remove it to begin anew, which ends all portal tokens", path.display())]
+    Unreadable {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        error: OpenError,
     },
 }
 
@@ -76,21 +82,38 @@ struct Claim {
 }
 
 impl Portal {
-    /// With the key in this folder, which is made if it is not there.
-    pub fn open(folder: &Path, rate_max: u32) -> Result<Self, PortalError> {
+    /// With the key in this folder, which is made if it is not there, and sealed under the newest key if it is not. With
+    /// `accept_loss` another is made where the key that it was sealed with is missing.
+    pub fn open(
+        folder: &Path,
+        keyring: &Keyring,
+        accept_loss: bool,
+        rate_max: u32,
+    ) -> Result<Self, PortalError> {
         let path = folder.join(KEY_FILE);
-        let key = match File::open(&path) {
-            Ok(mut file) => {
-                let mut key = Vec::new();
-                file.read_to_end(&mut key).map_err(|error| PortalError::Io { path: path.clone(), error })?;
-                key.try_into().map_err(|_| PortalError::Damaged { path })?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_new_key(&path).map_err(|error| PortalError::Io { path, error })?
-            }
-            Err(error) => return Err(PortalError::Io { path, error }),
+        let io = |error| PortalError::Io { path: path.clone(), error };
+        let stored = read(&path).map_err(io)?;
+        let key = match &stored {
+            None => random(),
+            Some(stored) => match open(stored, keyring) {
+                Err(OpenError::NoKey { .. }) if accept_loss => {
+                    tracing::error!("the key of portal tokens cannot be read: all of them end");
+                    random()
+                }
+                other => other.map_err(|error| PortalError::Unreadable { path: path.clone(), error })?,
+            },
         };
+        if stored.and_then(|stored| key_of_file(&stored)) != Some(keyring.newest()) {
+            write(&path, &keyring.seal(Owner::Portal, &key[..])).map_err(io)?;
+        }
         Ok(Self::with_key(&key, rate_max))
+    }
+
+    /// The key that the one in this folder is sealed with, if it is there and sealed.
+    pub(crate) fn sealed_with(folder: &Path) -> Result<Option<KeyId>, PortalError> {
+        let path = folder.join(KEY_FILE);
+        let stored = read(&path).map_err(|error| PortalError::Io { path, error })?;
+        Ok(stored.and_then(|stored| key_of_file(&stored)))
     }
 
     /// With this key.
@@ -204,19 +227,46 @@ impl Claim {
     }
 }
 
-/// Written beside and renamed, so that a crash leaves either no key or a whole one. Only its owner may read it.
-fn write_new_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
-    let mut key = [0; KEY_BYTES];
-    rand::fill(&mut key).expect("the system's random source works");
+fn random() -> Zeroizing<[u8; KEY_BYTES]> {
+    let mut key = Zeroizing::new([0; KEY_BYTES]);
+    rand::fill(&mut key[..]).expect("the system's random source works");
+    key
+}
+
+/// What is in the file; a little more than there may be, if there is more.
+fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other?,
+    };
+    let mut stored = Vec::new();
+    file.take(FILE_BYTES as u64 + 1).read_to_end(&mut stored)?;
+    Ok(Some(stored))
+}
+
+/// `None` for a key in plain text, as older versions stored it, and for what is no key.
+fn key_of_file(stored: &[u8]) -> Option<KeyId> {
+    key_of(stored).filter(|_| stored.len() == FILE_BYTES)
+}
+
+fn open(stored: &[u8], keyring: &Keyring) -> Result<Zeroizing<[u8; KEY_BYTES]>, OpenError> {
+    if let Ok(plain) = stored.try_into() {
+        return Ok(Zeroizing::new(plain));
+    }
+    key_of_file(stored).ok_or(OpenError::Form)?;
+    let key = keyring.open(Owner::Portal, stored)?;
+    key.as_slice().try_into().map(Zeroizing::new).map_err(|_| OpenError::Form)
+}
+
+/// Written beside and renamed, so that a crash leaves either the key of before or a whole one. Only its owner may read
+/// it.
+fn write(path: &Path, sealed: &[u8]) -> io::Result<()> {
     let beside = path.with_extension("key.new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(&key)?;
+    file.write_all(sealed)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)?;
-    if let Some(folder) = path.parent() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(key)
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
@@ -272,15 +322,41 @@ mod tests {
     }
 
     #[test]
-    fn the_key_is_made_once_and_only_its_owner_may_read_it() {
+    fn the_key_is_made_once_sealed_and_only_its_owner_may_read_it() {
         use std::os::unix::fs::PermissionsExt as _;
 
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let token = Portal::open(folder.path(), 1).expect("made").issue(APPLICATION, false, 9);
-        assert!(Portal::open(folder.path(), 1).expect("read").caller(&token, 0).is_some());
+        let (folder, keyring) = (tempfile::tempdir().expect("a temporary folder"), Keyring::ephemeral());
+        let open = |keyring| Portal::open(folder.path(), keyring, false, 1);
+        let token = open(&keyring).expect("made").issue(APPLICATION, false, 9);
+        assert!(open(&keyring).expect("read").caller(&token, 0).is_some());
+        assert_eq!(Portal::sealed_with(folder.path()).expect("readable"), Some(keyring.newest()));
         let file = folder.path().join(KEY_FILE);
         assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, "short").expect("written");
-        assert!(matches!(Portal::open(folder.path(), 1), Err(PortalError::Damaged { .. })));
+        assert!(matches!(open(&keyring), Err(PortalError::Unreadable { .. })));
+    }
+
+    #[test]
+    fn a_key_in_plain_text_is_sealed_and_its_tokens_stay_valid() {
+        let (folder, keyring) = (tempfile::tempdir().expect("a temporary folder"), Keyring::ephemeral());
+        let file = folder.path().join(KEY_FILE);
+        std::fs::write(&file, [7; KEY_BYTES]).expect("written");
+        let token = portal().issue(APPLICATION, false, 9);
+        let opened = Portal::open(folder.path(), &keyring, false, 1).expect("read");
+        assert!(opened.caller(&token, 0).is_some());
+        let stored = std::fs::read(&file).expect("there");
+        assert!(stored.len() == FILE_BYTES && !stored.windows(KEY_BYTES).any(|part| part == [7; KEY_BYTES]));
+    }
+
+    #[test]
+    fn a_key_that_was_sealed_with_a_missing_one_is_refused_unless_its_loss_is_accepted() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let (one, other) = (Keyring::ephemeral(), Keyring::ephemeral());
+        let token = Portal::open(folder.path(), &one, false, 1).expect("made").issue(APPLICATION, false, 9);
+        let refusal = Portal::open(folder.path(), &other, false, 1).unwrap_err().to_string();
+        assert!(refusal.contains(&one.newest().to_string()), "{refusal}");
+        let anew = Portal::open(folder.path(), &other, true, 1).expect("made anew");
+        assert!(anew.caller(&token, 0).is_none());
+        assert!(Portal::open(folder.path(), &other, false, 1).is_ok());
     }
 }

@@ -49,7 +49,7 @@ impl Editor {
     }
 
     /// Makes the endpoint `id_or_uid` as the draft says, or a new one, whose uid that is if the draft has none.
-    /// What the draft cannot say (secrets) stays.
+    /// What the draft cannot say (secrets) stays, or is new where it cannot be read any more.
     ///
     /// # Errors
     /// As for [`Self::create_endpoint`]; and an id that no endpoint has, since ids cannot be chosen.
@@ -62,7 +62,11 @@ impl Editor {
         let turn = self.turn().await;
         if let Some(present) = self.catalog.endpoint(application, id_or_uid) {
             let draft = fill(Some(&present));
-            return self.rewrite_endpoint(turn, &present, draft).await.map(Put::Present);
+            let put = match present.unreadable() {
+                None => self.rewrite_endpoint(turn, &present, draft).await,
+                Some(_) => self.make_anew(turn, &present, draft).await,
+            };
+            return put.map(Put::Present);
         }
         if id_or_uid.parse::<EndpointId>().is_ok() {
             return Err(CatalogError::NotFound { what: WHAT });
@@ -83,6 +87,7 @@ impl Editor {
     ) -> Result<Arc<Endpoint>, CatalogError> {
         let turn = self.turn().await;
         let present = self.present_endpoint(id)?;
+        present.check_readable()?;
         let mut draft = EndpointDraft::from(&*present);
         edit(&mut draft);
         self.rewrite_endpoint(turn, &present, draft).await
@@ -130,6 +135,7 @@ impl Editor {
         }
         let turn = self.turn().await;
         let present = self.present_endpoint(id)?;
+        present.check_readable()?;
         let newest = new.make(present.secrets.first())?;
         let now_ms = unix_ms();
         let expires_ms = now_ms + u64::from(grace_seconds) * 1_000;
@@ -170,6 +176,18 @@ impl Editor {
     ) -> Result<Arc<Endpoint>, CatalogError> {
         self.check_endpoint(present.application, Some(present), &mut draft)?;
         self.write_endpoint(turn, draft.revise(present, unix_ms())).await
+    }
+
+    /// As [`Self::rewrite_endpoint`], for one whose secrets cannot be read: it gets a new one.
+    async fn make_anew(
+        &self,
+        turn: Turn,
+        present: &Endpoint,
+        mut draft: EndpointDraft,
+    ) -> Result<Arc<Endpoint>, CatalogError> {
+        self.check_endpoint(present.application, Some(present), &mut draft)?;
+        let endpoint = draft.revise(present, unix_ms());
+        self.write_endpoint(turn, Endpoint { secrets: vec![first_secret(None)?], ..endpoint }).await
     }
 
     async fn write_endpoint(&self, turn: Turn, endpoint: Endpoint) -> Result<Arc<Endpoint>, CatalogError> {

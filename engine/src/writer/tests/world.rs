@@ -184,6 +184,7 @@ impl World {
                 disk.available_bytes(std::path::Path::new("/")).unwrap_or(u64::MAX)
             }),
             event_ids,
+            keyring: Arc::new(crate::keyring::Keyring::ephemeral()),
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(Tick::ZERO)),
             readiness: Arc::default(),
