@@ -246,7 +246,13 @@ impl Log {
             RandomState::new().hash_one(number)
         };
         let salt = Salt(self.options.salt_seed.map_or_else(random, |seed| mix(seed ^ u64::from(number))));
-        let header = SegmentHeader { number, salt, created_ms: self.now_ms, first_batch: self.next_batch };
+        let header = SegmentHeader {
+            number,
+            salt,
+            created_ms: self.now_ms,
+            first_batch: self.next_batch,
+            last_id: self.last_id,
+        };
         let at = Position { segment: number, offset: SEGMENT_HEADER_BYTES };
         Place { at, salt, new_segment: Some(header) }
     }

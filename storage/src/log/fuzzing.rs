@@ -111,7 +111,7 @@ fn can_be_searched(reader: &LogReader, told: &[Told], lost: bool) {
 
 /// Batches as the bytes say: lengths, counts and numbers are mostly true, and sometimes not.
 fn segment(number: u32, first_batch: u64, choices: &mut Choices<'_>) -> Vec<u8> {
-    let header = SegmentHeader { number, salt: SALT, created_ms: 1, first_batch };
+    let header = SegmentHeader { number, salt: SALT, created_ms: 1, first_batch, last_id: EntryId::MIN };
     let mut file = header.encode().to_vec();
     let mut batch = first_batch;
     for _ in 0..choices.u8() % 8 {
@@ -281,7 +281,8 @@ fn damage(disk: &SimDisk, choices: &mut Choices<'_>) {
 pub(crate) fn index_files(data: &[u8]) {
     let mut choices = Choices(data);
     let how = choices.u8();
-    let header = SegmentHeader { number: 1, salt: SALT, created_ms: 1, first_batch: 1 };
+    let header =
+        SegmentHeader { number: 1, salt: SALT, created_ms: 1, first_batch: 1, last_id: EntryId::MIN };
     let mut index = GrowingIndex::new(1, 256);
     let mut events = Vec::new();
     for number in 0..choices.u8() % 16 {

@@ -11,7 +11,8 @@
 //! | 16 salt u64 | 12 zero u32 | 6 zero u16 |
 //! | 24 created, unix ms u64 | 16 batch number u64 | 8 checksum of the 8 bytes before and the body u32 |
 //! | 32 number of its first batch u64 | 24 zero u32 | 12 body, then zeros up to a multiple of 8 |
-//! | 40 zeros | 28 checksum of the 28 bytes before u32 | |
+//! | 40 last id handed out before u64 | 28 checksum of the 28 bytes before u32 | |
+//! | 48 zeros | | |
 //! | 60 checksum of the 60 bytes before u32 | | |
 //!
 //! The first four bytes of anything after the segment header say what begins there: the batch magic, a record's
@@ -20,6 +21,7 @@
 use super::limits::{
     ALIGN_BYTES, BATCH_HEADER_BYTES, RECORD_BYTES_MAX, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES,
 };
+use crate::EntryId;
 use crate::checksum::Salt;
 
 /// The format that is written, and the newest that is read.
@@ -34,6 +36,8 @@ pub(super) struct SegmentHeader {
     pub(super) salt: Salt,
     pub(super) created_ms: u64,
     pub(super) first_batch: u64,
+    /// The last id that was handed out before it: what is left when older segments are gone.
+    pub(super) last_id: EntryId,
 }
 
 /// Why bytes are not the header of a segment.
@@ -52,6 +56,7 @@ impl SegmentHeader {
         bytes[16..24].copy_from_slice(&self.salt.0.to_le_bytes());
         bytes[24..32].copy_from_slice(&self.created_ms.to_le_bytes());
         bytes[32..40].copy_from_slice(&self.first_batch.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.last_id.as_u64().to_le_bytes());
         let checksum = self.salt.checksum(0, &bytes[..60], &[]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -71,7 +76,8 @@ impl SegmentHeader {
             return Err(HeaderFault::Damaged);
         }
         let (created_ms, first_batch) = (u64_at(bytes, 24), u64_at(bytes, 32));
-        Ok(Self { number: u32_at(bytes, 12), salt, created_ms, first_batch })
+        let last_id = EntryId::from_u64(u64_at(bytes, 40));
+        Ok(Self { number: u32_at(bytes, 12), salt, created_ms, first_batch, last_id })
     }
 }
 
@@ -182,8 +188,13 @@ pub(super) fn u64_at(bytes: &[u8], at: usize) -> u64 {
 mod tests {
     use super::*;
 
-    const HEADER: SegmentHeader =
-        SegmentHeader { number: 7, salt: Salt(0x5a17), created_ms: 1_732_300_000_000, first_batch: 99 };
+    const HEADER: SegmentHeader = SegmentHeader {
+        number: 7,
+        salt: Salt(0x5a17),
+        created_ms: 1_732_300_000_000,
+        first_batch: 99,
+        last_id: EntryId::new(1_732_299_999_999, 3),
+    };
 
     #[test]
     fn a_segment_header_reads_back_and_no_flipped_bit_goes_unseen() {

@@ -289,13 +289,16 @@ impl Opening<'_> {
         let end = |segment: &Arc<Segment>| Position { segment: segment.number(), offset: segment.bytes() };
         let begin =
             |segment: &Arc<Segment>| Position { segment: segment.number(), offset: SEGMENT_HEADER_BYTES };
-        let last_id = segments.iter().map(|segment| segment.with_facts(|facts| facts.id_seen_max)).max();
+        // What was handed out before, too: its segments may be gone.
+        let last_id = segments
+            .iter()
+            .map(|segment| segment.header.last_id.max(segment.with_facts(|facts| facts.id_seen_max)));
         let next_batch = segments.last().map(|segment| segment.with_facts(Facts::next_batch_behind));
         let recovery = Recovery {
             segments: segments.len(),
             first: segments.first().map_or(Position::START, begin),
             end: segments.last().map_or(Position::START, end),
-            last_id: last_id.unwrap_or(EntryId::MIN),
+            last_id: last_id.max().unwrap_or(EntryId::MIN),
             torn_bytes: self.torn_bytes,
             torn_segment,
             indexes_rebuilt: self.indexes_rebuilt,

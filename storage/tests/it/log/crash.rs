@@ -147,6 +147,25 @@ fn ids_go_on_after_the_largest_in_the_log() {
     assert!(recovery.last_id.ms() > 1_000);
 }
 
+/// Found by the simulator: a message got the id of another.
+#[test]
+fn ids_go_on_although_the_segments_that_had_them_are_gone_and_the_clock_went_back() {
+    let mut world = World::new();
+    world.fill(5);
+    let last = world.message(1, b"the last that has an id");
+    world.commit().unwrap();
+    let had_ids = world.reader().segments().last().unwrap().number;
+    while world.reader().segments().last().unwrap().number == had_ids {
+        world.change(b"key", Some(&[b'x'; 100]));
+        world.commit().unwrap();
+    }
+    for segment in 1..=had_ids {
+        world.unlink(segment);
+    }
+    world.crash(Crash::LoseUnsynced);
+    assert!(world.log().next_id(0) > last);
+}
+
 #[test]
 fn an_unlinked_segment_stays_gone_and_readers_are_told() {
     let mut world = World::new();
