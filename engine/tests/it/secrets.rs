@@ -267,12 +267,8 @@ async fn a_message_whose_key_is_gone_fails_its_attempts_and_says_which_key_and_w
 #[tokio::test]
 async fn a_start_without_the_right_key_is_refused_by_its_id_and_the_file() {
     let (_folder, path, setting) = key_file();
-    let world = World::with(
-        &[("secrets.key_file", &setting)],
-        json!({}),
-        Receiver::answering(Answer::Status(204)).await,
-    );
-    let mut world = world.await;
+    let settings = [("secrets.key_file", setting.as_str())];
+    let mut world = World::with(&settings, json!({}), Receiver::answering(Answer::Status(204)).await).await;
     let secret = world.api().secret(APPLICATION, &world.endpoint).await;
     world.posthaste.terminate();
     world.posthaste.ended().await;

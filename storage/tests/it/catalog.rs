@@ -69,7 +69,7 @@ fn a_change_over_a_limit_is_refused_with_its_size_and_nothing_changes() {
     let error = store.apply(&[put(b"a", b"1", 10), put(&long, b"1", 20)], at(30)).unwrap_err();
     assert_eq!(error.to_string(), "a catalog key is 1025 bytes; the limit is 1024");
     let error = store.apply(&[put(b"a", &large, 10)], at(30)).unwrap_err();
-    assert_eq!(error.to_string(), "a catalog value is 524289 bytes; the limit is 524288");
+    assert_eq!(error.to_string(), "a catalog value is 786433 bytes; the limit is 786432");
     assert_eq!((store.len(), store.position()), (0, Position::START));
     let largest = [put(&long[1..], &large[1..], 10)];
     store.apply(&largest, at(30)).unwrap();
