@@ -28,7 +28,7 @@ use crate::catalog::{ApplicationDraft, EndpointDraft};
 use crate::config::UnknownEventTypes;
 use crate::core::ids::MessageId;
 use crate::fuzzing::pieces;
-use crate::listener::Places;
+use crate::listener::{Places, Strikes};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishLimits;
@@ -180,6 +180,8 @@ impl World {
     /// What a connection answers to these bytes; `None` when it waits for ever, as a client may ask it to.
     fn replies<'b>(&self, pieces: impl Iterator<Item = &'b [u8]> + Unpin) -> Option<Vec<u8>> {
         self.ingest.connection_ids.store(0, Ordering::Relaxed);
+        // A wrong password would make the next connection wait.
+        *self.ingest.strikes.lock() = Strikes::default();
         let got = Got::default();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let served = self.runtime.block_on(async {

@@ -131,7 +131,10 @@ async fn send(mut stream: TcpStream, script: &Script) -> u64 {
             let _ = timeout(PATIENCE, drip(&mut stream, &script.bytes)).await;
             script.frames
         }
-        Manner::Unread => unread(&mut stream, &script.bytes).await,
+        Manner::Unread => {
+            unread(&mut stream, &script.bytes).await;
+            script.frames
+        }
     }
 }
 
@@ -162,17 +165,16 @@ async fn read_to_end(stream: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Re
 }
 
 /// Sends until nothing more is taken, and waits until the other side has had enough.
-async fn unread(stream: &mut TcpStream, bytes: &[u8]) -> u64 {
-    for piece in 0..UNREAD_PIECES_MAX {
+async fn unread(stream: &mut TcpStream, bytes: &[u8]) {
+    for _ in 0..UNREAD_PIECES_MAX {
         match timeout(UNREAD_PATIENCE, stream.write_all(bytes)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) => return piece as u64,
+            Ok(Err(_)) => return,
             Err(_) => {
                 // It is closed by the other side, or let go.
                 let _ = timeout(PATIENCE, stream.write_all(bytes)).await;
-                return piece as u64;
+                return;
             }
         }
     }
-    UNREAD_PIECES_MAX as u64
 }

@@ -1,4 +1,7 @@
-//! A flood of connections from which nothing comes.
+//! A flood of connections from which nothing comes, out of one machine.
+//!
+//! It gets the share of one address. Machines that are enough to fill all places between them keep new clients out for as
+//! long as strangers are waited for; that is not tried here.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -13,8 +16,7 @@ use super::attacker::connect;
 const AT_ONCE: u32 = 500;
 /// How long each is held: a stranger is closed before that.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Addresses that they come from.
-const SOURCES: u32 = 250;
+const SOURCE: Ipv4Addr = Ipv4Addr::new(127, 0, 3, 1);
 
 /// What came of it.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +29,11 @@ pub(super) async fn run(to: SocketAddr, connections: u32) -> anyhow::Result<Floo
     raise_descriptors();
     let mut holding = JoinSet::new();
     let making = std::sync::Arc::new(tokio::sync::Semaphore::new(AT_ONCE as usize));
-    for number in 0..connections {
+    for _ in 0..connections {
         let making = making.clone();
         holding.spawn(async move {
             let permit = making.acquire_owned().await;
-            let from = Ipv4Addr::new(127, 0, 3, 1 + (number % SOURCES) as u8);
-            let Ok(Ok(mut stream)) = timeout(PATIENCE, connect(from, to)).await else { return false };
+            let Ok(Ok(mut stream)) = timeout(PATIENCE, connect(SOURCE, to)).await else { return false };
             drop(permit);
             // Closed, or let go.
             let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
