@@ -232,6 +232,7 @@ async fn what_listens_everywhere_is_not_delivered_to_at_any_address_of_the_machi
     // Every address is this machine's in here. Some are allowed, so that only the last rule is in the way.
     let world = World::start(&[
         ("ingest.listen", "'0.0.0.0:7000'"),
+        ("ingest.plain_public", "true"),
         ("ingest.password", "'0123456789abcdef0123456789abcdef'"),
         ("egress.allow_cidrs", "['10.0.0.0/8', '127.0.0.0/8', 'fd12::/16']"),
     ])
