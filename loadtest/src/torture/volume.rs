@@ -65,7 +65,16 @@ impl Volume {
     /// The power comes back: what the device has is mounted again. Nobody may use the volume any more.
     pub(super) fn restore(&mut self) -> anyhow::Result<()> {
         self.unmount()?;
-        self.mount()
+        self.mount()?;
+        // A machine that lost its power comes back in another boot, and files that sled had open are not believed then.
+        // This one has not: the markers that name its boot go.
+        for part in ["ledger", "catalog"] {
+            match std::fs::remove_file(self.mountpoint.join("data").join(format!("{part}.trust"))) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn mount(&mut self) -> anyhow::Result<()> {
