@@ -13,12 +13,15 @@ use std::path::{Path, PathBuf};
 /// The longest mutation, in bytes. Kept inputs may be longer.
 const MUTATION_BYTES_MAX: usize = 2_048;
 
+/// Panics where what must hold for any bytes does not hold for these.
+pub type Target = fn(&[u8]);
+
 /// Does [`replay`] for each of these targets; `mutations` says how many of which.
 ///
 /// # Panics
 /// When any of them does, after all had their turn.
-pub fn replay_all(targets: &[(&str, fn(&[u8]))], mutations: impl Fn(&str) -> u32) {
-    let breaks = |(target, run): &&(&str, fn(&[u8]))| {
+pub fn replay_all(targets: &[(&str, Target)], mutations: impl Fn(&str) -> u32) {
+    let breaks = |(target, run): &&(&str, Target)| {
         catch_unwind(AssertUnwindSafe(|| replay(target, mutations(target), run))).is_err()
     };
     let broken: Vec<_> = targets.iter().filter(breaks).map(|(target, _)| *target).collect();

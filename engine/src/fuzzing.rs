@@ -14,8 +14,11 @@ use crate::core::retry::RetryPolicy;
 use crate::delivery::{CheckedUrl, Cidr, EgressPolicy, check_url};
 use crate::filter::{Facts, Filter, STEPS_MAX};
 
+/// Panics where what must hold for any bytes does not hold for these.
+pub type Target = fn(&[u8]);
+
 /// The targets of this crate by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("connections", crate::ingest::fuzzing::connections),
     ("responses", crate::delivery::fuzzing::responses),
     ("retry_after", crate::delivery::fuzzing::retry_after),

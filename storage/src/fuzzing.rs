@@ -8,8 +8,11 @@
 
 use crate::record::{RECORD_VERSION, Record, erasure};
 
+/// Panics where what must hold for any bytes does not hold for these.
+pub type Target = fn(&[u8]);
+
 /// The targets of this crate by name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[
+pub const TARGETS: &[(&str, Target)] = &[
     ("records", records),
     ("segments", crate::log::fuzzing::segments),
     ("damaged_logs", crate::log::fuzzing::damaged_logs),
