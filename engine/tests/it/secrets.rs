@@ -142,14 +142,14 @@ async fn nothing_secret_is_found_in_the_data_folder_however_the_process_ended() 
 
     for killed in [true, false] {
         if killed {
-            world.posthaste.kill()
+            world.posthaste.kill();
         } else {
-            drop(world.restart().await)
+            world.restart().await;
         }
         let data = world.site.data();
         for secret in &secrets {
             for form in forms(secret) {
-                assert_eq!(files_with(data, &form), [PathBuf::new(); 0], "{secret}, killed: {killed}");
+                assert_eq!(files_with(data, &form), Vec::<PathBuf>::new(), "{secret}, killed: {killed}");
             }
         }
         // What is not secret is found, so the search can find something.

@@ -174,7 +174,7 @@ fn some_record(kind: u8, number: u8) -> Record<'static> {
             id,
             application: u64::from(number % 3),
             event_type: "message.delivered",
-            event_id: (number % 2 == 0).then_some("event"),
+            event_id: number.is_multiple_of(2).then_some("event"),
             content_type: None,
             extras: PackedExtras::NONE,
             channels: Channels::from(&["blue", "green"][..]),
@@ -205,7 +205,7 @@ fn some_record(kind: u8, number: u8) -> Record<'static> {
             erased: false,
         }),
         2 => Record::Settled(Settled { message: id, application: 1, endpoint: 0, state: 4, at_ms: 9 }),
-        _ => Record::Change(Change { key: b"key", value: (number % 2 == 0).then_some(b"value") }),
+        _ => Record::Change(Change { key: b"key", value: number.is_multiple_of(2).then_some(b"value") }),
     }
 }
 
