@@ -70,7 +70,7 @@ impl Places {
             .enable_all()
             .build()?;
         let authority = Authority::new()?;
-        let _entered = runtime.enter();
+        let entered = runtime.enter();
         let socket = runtime.block_on(tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)))?;
         let name_server = socket.local_addr()?;
         runtime.spawn(dns::serve(socket));
@@ -90,7 +90,7 @@ impl Places {
                 }
             }
         }
-        drop(_entered);
+        drop(entered);
         Ok(Self { places, ca_pem: authority.pem(), name_server, strays, _held: held, runtime: Some(runtime) })
     }
 

@@ -58,7 +58,7 @@ fn each_fault_is_at_a_port_of_its_own() {
 #[test]
 fn a_fault_that_does_not_exist_is_refused() {
     assert_eq!(
-        refusal(&["faults", "--only", "tea"]),
-        "posthaste-loadtest: --only tea: no fault has a name that begins so"
+        refusal(&["faults", "--only", "kind"]),
+        "posthaste-loadtest: --only kind: no fault has a name that begins so"
     );
 }

@@ -1,6 +1,6 @@
 //! The judge: did every attempt end as its fault says, within its deadline?
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
@@ -66,8 +66,6 @@ pub(super) struct Judge {
 #[derive(Default)]
 struct Tally {
     outcomes: BTreeMap<String, u64>,
-    /// Which of the ends of the fault were seen.
-    ends: HashMap<usize, u64>,
     longest_ms: f64,
 }
 
@@ -90,25 +88,17 @@ impl Judge {
         let text = |name: &str| attempt[name].as_str().unwrap_or_default();
         let (outcome, detail) = (text("outcome"), text("detail"));
         let status = attempt["responseStatusCode"].as_u64().unwrap_or(0) as u16;
-        let end = fault.ends.iter().position(|end| end.is(outcome, status, detail));
         let tally = self.tallies.entry((fault.name, transport.name())).or_default();
         *tally.outcomes.entry(outcome.to_owned()).or_default() += 1;
         tally.longest_ms = tally.longest_ms.max(attempt["timing"]["totalMs"].as_f64().unwrap_or(f64::MAX));
-        match end {
-            Some(end) => *tally.ends.entry(end).or_default() += 1,
-            None => {
-                let (name, by) = (fault.name, transport.name());
-                self.say(format!(
-                    "{name} {by} ended as {outcome} {status} '{detail}', not as {:?}",
-                    fault.ends
-                ));
-            }
+        let (name, by) = (fault.name, transport.name());
+        if !fault.ends.iter().any(|end| end.is(outcome, status, detail)) {
+            self.say(format!("{name} {by} ended as {outcome} {status} '{detail}', not as {:?}", fault.ends));
         }
         let share = self.deadlines.share_used(&attempt["timing"]);
         self.latest_share = self.latest_share.max(share);
         if share > 1.0 + LATE_SHARE_MAX {
             self.late += 1;
-            let (name, by) = (fault.name, transport.name());
             self.say(format!("{name} {by} took longer than it may: {}", attempt["timing"]));
         }
     }
@@ -157,5 +147,42 @@ impl Judge {
             let outcomes = outcomes.collect::<Vec<_>>().join(", ");
             (format!("{name} {by}"), format!("{outcomes}; {:.0} ms at most", tally.longest_ms))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::fault;
+
+    /// What is wrong with an attempt at a receiver that answers 410, over HTTP/2.
+    fn wrong(outcome: &str, status: u16, total_ms: f64) -> Vec<String> {
+        let mut judge = Judge::new(Deadlines::new(true));
+        let parts =
+            json!({ "dnsMs": 0.0, "connectMs": 1.0, "tlsMs": 2.0, "firstByteMs": 3.0, "totalMs": total_ms });
+        let attempt = json!({
+            "outcome": outcome, "responseStatusCode": status, "detail": "the receiver wants nothing more at this URL",
+            "timing": parts,
+        });
+        judge.judge(fault::named("gone")[0], Transport::Http2, &attempt);
+        judge.wrong().to_vec()
+    }
+
+    #[test]
+    fn an_attempt_that_ends_as_its_fault_says_within_its_deadline_is_right() {
+        assert_eq!(wrong("gone", 410, 6.0), Vec::<String>::new());
+        assert_eq!(wrong("gone", 410, 2_200.0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_attempt_that_ends_otherwise_or_too_late_is_named() {
+        assert!(wrong("bad_status", 410, 6.0)[0].starts_with("gone h2 ended as bad_status 410"));
+        assert!(wrong("gone", 200, 6.0)[0].starts_with("gone h2 ended as gone 200"));
+        assert!(wrong("gone", 410, 2_201.0)[0].starts_with("gone h2 took longer than it may"));
+        let mut judge = Judge::new(Deadlines::new(true));
+        judge.beside(&json!({ "outcome": "success", "attemptNumber": 2 }));
+        assert_eq!(judge.wrong().len(), 1);
     }
 }

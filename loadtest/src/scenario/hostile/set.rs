@@ -40,6 +40,8 @@ impl<'a> Sets<'a> {
         let retry = place.fault.needs_another_lookup().then_some(LOOKED_UP_AGAIN_AFTER);
         let endpoint = json!({
             "url": place.url(), "eventTypes": [event_type_of(place.number)], "retryPolicy": retry,
+            // One after the other: what befalls one attempt over a shared connection is not to befall another.
+            "concurrency": 1,
         });
         let made = api.post(&format!("/api/v1/app/{APPLICATION}/endpoint"), &endpoint)?;
         let id = made["id"].as_str().unwrap_or_default().to_owned();
