@@ -57,9 +57,9 @@ impl<'a> Sets<'a> {
         self.places.get(endpoint).copied()
     }
 
-    /// How many endpoints there are.
-    pub(super) fn faults_in_all(&self) -> usize {
-        self.places.len()
+    /// How many endpoints a set has.
+    pub(super) fn endpoints_in_one(&self) -> usize {
+        self.places.len() / self.disabled_by_410.len()
     }
 
     /// What messages of a round are about.
