@@ -11,6 +11,9 @@ const PATIENCE_429: &[End] = &[End::of("retry_after", 429, "asks to wait")];
 const PATIENCE_503: &[End] = &[End::of("retry_after", 503, "asks to wait")];
 const BAD_429: &[End] = &[End::of("bad_status", 429, "the receiver answered 429")];
 
+/// What is on its way when the endpoint is disabled is taken back.
+const GONE: &[End] = &[End::of("gone", 410, "wants nothing more"), End::of("withdrawn", 0, "")];
+
 /// Where a cloud keeps the credentials of its machines.
 const METADATA: &str = "http://169.254.169.254/latest/meta-data/iam/security-credentials/";
 
@@ -47,7 +50,7 @@ pub(super) const FAULTS: &[Fault] = faults! {
         Answer::bare(429).with("retry-after", b"\xff\xfe soon");
     "retry-after-zero", "429 and to wait for no time", &[End::of("retry_after", 429, "asks to wait")],
         Answer::bare(429).with("retry-after", "0");
-    "gone", "410", &[End::of("gone", 410, "wants nothing more")], Answer::bare(410);
+    "gone", "410", GONE, Answer::bare(410);
     "gzip-bomb", "a body of 60 KiB as gzip that unpacks to 9 MiB", OK_WITH_BODY,
         Answer::bare(200).with("content-encoding", "gzip").body(bomb::gzip(37_000));
     "zstd-bomb", "a body of 60 KiB as zstd that unpacks to 1.8 GiB", OK_WITH_BODY,

@@ -25,7 +25,7 @@ pub(super) struct Deadlines {
 impl Deadlines {
     /// Short ones, so that many rounds take minutes. A quick look is more patient: it runs beside other tests.
     pub(super) fn new(quick: bool) -> Self {
-        let phase_ms = if quick { 1_000 } else { 500 };
+        let phase_ms = if quick { 1_000 } else { 750 };
         Self { phase_ms, total_ms: 2 * phase_ms }
     }
 
@@ -58,6 +58,7 @@ pub(super) struct Judge {
     tallies: BTreeMap<(&'static str, &'static str), Tally>,
     /// What is wrong, in words.
     wrong: Vec<String>,
+    ended_otherwise: u64,
     late: u64,
     latest_share: f64,
 }
@@ -72,7 +73,7 @@ struct Tally {
 impl Judge {
     pub(super) fn new(deadlines: Deadlines) -> Self {
         let (tallies, wrong) = Default::default();
-        Self { deadlines, tallies, wrong, late: 0, latest_share: 0.0 }
+        Self { deadlines, tallies, wrong, ended_otherwise: 0, late: 0, latest_share: 0.0 }
     }
 
     /// Takes an attempt as the history shows it.
@@ -93,6 +94,7 @@ impl Judge {
         tally.longest_ms = tally.longest_ms.max(attempt["timing"]["totalMs"].as_f64().unwrap_or(f64::MAX));
         let (name, by) = (fault.name, transport.name());
         if !fault.ends.iter().any(|end| end.is(outcome, status, detail)) {
+            self.ended_otherwise += 1;
             self.say(format!("{name} {by} ended as {outcome} {status} '{detail}', not as {:?}", fault.ends));
         }
         let share = self.deadlines.share_used(&attempt["timing"]);
@@ -130,6 +132,10 @@ impl Judge {
 
     pub(super) fn wrong(&self) -> &[String] {
         &self.wrong
+    }
+
+    pub(super) fn ended_otherwise(&self) -> u64 {
+        self.ended_otherwise
     }
 
     pub(super) fn late(&self) -> u64 {

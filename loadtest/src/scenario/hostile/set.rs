@@ -40,6 +40,8 @@ impl<'a> Sets<'a> {
         let retry = place.fault.needs_another_lookup().then_some(LOOKED_UP_AGAIN_AFTER);
         let endpoint = json!({
             "url": place.url(), "eventTypes": [event_type_of(place.number)], "retryPolicy": retry,
+            // One after the other: what befalls one attempt over a shared connection is not to befall another.
+            "concurrency": 1,
         });
         let made = api.post(&format!("/api/v1/app/{APPLICATION}/endpoint"), &endpoint)?;
         let id = made["id"].as_str().unwrap_or_default().to_owned();
@@ -55,9 +57,9 @@ impl<'a> Sets<'a> {
         self.places.get(endpoint).copied()
     }
 
-    /// How many endpoints there are.
-    pub(super) fn faults_in_all(&self) -> usize {
-        self.places.len()
+    /// How many endpoints a set has.
+    pub(super) fn endpoints_in_one(&self) -> usize {
+        self.places.len() / self.disabled_by_410.len()
     }
 
     /// What messages of a round are about.
