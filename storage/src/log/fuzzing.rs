@@ -133,7 +133,9 @@ fn segment(number: u32, first_batch: u64, choices: &mut Choices<'_>) -> Vec<u8> 
                 bytes.wrapping_add_signed(i32::from(choices.u16() as i16))
             },
             records: if twist & 2 == 0 { records } else { u32::from(choices.u8()) },
-            number: if twist & 4 == 0 { batch } else { choices.u64() },
+            // Not larger than it should be: no writer is ahead of its own count, and who walks in from the middle
+            // has no other word for it.
+            number: if twist & 4 == 0 { batch } else { batch.saturating_sub(choices.u8().into()) },
         };
         file[at as usize..][..BATCH_HEADER_BYTES as usize].copy_from_slice(&header.encode(at, SALT));
         if twist & 8 != 0 {
