@@ -202,7 +202,14 @@ impl World {
     /// The writer: ids from one on, at once.
     async fn write(&self) -> bool {
         let mut id = EntryId::new(1_000, 0);
+        // Longer and longer while there is nothing to do: a day would otherwise take as long as it has milliseconds.
+        let mut pause = Duration::from_millis(1);
         loop {
+            pause = if self.jobs.is_empty() {
+                (pause * 2).min(Duration::from_secs(3_600))
+            } else {
+                Duration::from_millis(1)
+            };
             for job in self.jobs.try_iter() {
                 let Job::Publish { messages, reply } = job else {
                     panic!("a connection only publishes: {job:?}")
@@ -215,7 +222,7 @@ impl World {
                 // The connection may be gone.
                 let _ = reply.send(ids.collect());
             }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            tokio::time::sleep(pause).await;
         }
     }
 }

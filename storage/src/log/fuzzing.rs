@@ -109,7 +109,7 @@ fn can_be_searched(reader: &LogReader, told: &[Told], lost: bool) {
     let _ = reader.events_since(EntryId::MIN, |_| ControlFlow::Continue(()));
 }
 
-/// Batches as the bytes say: lengths, counts and numbers are mostly true, and sometimes not.
+/// Batches as the bytes say: lengths and counts are mostly true, and sometimes not.
 fn segment(number: u32, first_batch: u64, choices: &mut Choices<'_>) -> Vec<u8> {
     let header = SegmentHeader { number, salt: SALT, created_ms: 1, first_batch, last_id: EntryId::MIN };
     let mut file = header.encode().to_vec();
@@ -133,9 +133,8 @@ fn segment(number: u32, first_batch: u64, choices: &mut Choices<'_>) -> Vec<u8> 
                 bytes.wrapping_add_signed(i32::from(choices.u16() as i16))
             },
             records: if twist & 2 == 0 { records } else { u32::from(choices.u8()) },
-            // Not larger than it should be: no writer is ahead of its own count, and who walks in from the middle
-            // has no other word for it.
-            number: if twist & 4 == 0 { batch } else { batch.saturating_sub(choices.u8().into()) },
+            // Always true: who walks in from the middle has no other word for it.
+            number: batch,
         };
         file[at as usize..][..BATCH_HEADER_BYTES as usize].copy_from_slice(&header.encode(at, SALT));
         if twist & 8 != 0 {

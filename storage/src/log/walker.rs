@@ -194,13 +194,22 @@ impl<'a> Walker<'a> {
                 return Ok(next);
             }
         }
-        let found = self.find_batch(self.at + ALIGN_BYTES, self.next_number.unwrap_or(0))?;
+        let found = self.find_batch(self.behind_invalid(), self.next_number.unwrap_or(0))?;
         self.batch = Standing::Between;
         (self.at, self.next_number) = match found {
             Some((at, number)) => (at, Some(number)),
             None => (self.end, None),
         };
         Ok(self.at)
+    }
+
+    /// From where on something whole may follow what is invalid. Inside a batch, what is invalid may be the beginning
+    /// of the next one: it was written where the end of this one had been lost.
+    pub(super) fn behind_invalid(&self) -> u32 {
+        match self.batch {
+            Standing::Inside { .. } => self.at,
+            Standing::Between | Standing::Unknown => self.at + ALIGN_BYTES,
+        }
     }
 
     /// The first valid batch header at or after `from` with at least this number: its offset and number.

@@ -52,8 +52,8 @@ impl<'a> Scan<'a> {
 
     /// Whether a later batch proves that the one that is not whole was synced.
     pub(super) fn is_followed(&mut self) -> io::Result<bool> {
-        let facts = self.index.facts();
-        let (from, number) = (facts.bytes, facts.next_batch + 1);
+        // What is invalid proves nothing about itself.
+        let (from, number) = (self.walker.behind_invalid(), self.index.facts().next_batch + 1);
         Ok(self.walker.find_batch(from, number)?.is_some())
     }
 

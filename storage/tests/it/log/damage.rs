@@ -278,32 +278,61 @@ fn a_segment_in_a_newer_format_is_refused_by_name() {
     );
 }
 
-/// Found by fuzzing (`damaged_logs`): the number of the batch that was lost was used again, so that nothing behind the
-/// damage proved that it was no torn end, and the next start cut it off with what had been committed behind it.
+/// Commits a message, and finds it after a restart.
+fn goes_on(world: &mut World, what: &str) {
+    let behind = world.message(1, b"behind the damage");
+    let at = world.commit().unwrap();
+    let recovery = world.reopen(|_| {}).unwrap();
+    assert_eq!((recovery.torn_bytes, recovery.end), (0, at), "{what}");
+    assert!(world.reader().message(behind).unwrap().is_some(), "{what}: it is gone");
+}
+
+fn accepting() -> World {
+    World::with(LogOptions { accept_damage: true, ..super::kit::options() })
+}
+
+/// Where the batch begins that [`World::fill`] wrote as this one, counted from 0.
+fn batch_at(world: &World, number: usize) -> usize {
+    world.durable[2 * number].0.offset as usize - 32
+}
+
+/// Found by fuzzing (`damaged_logs`, `segments`): the number of the batch that was lost was used again, so that nothing
+/// behind the damage proved that it was no torn end, and the next start cut it off with what had been committed behind
+/// it. Where the header of the lost batch was left, what was written behind was taken for a part of it.
 #[test]
 fn what_is_committed_behind_an_accepted_damaged_end_is_there_after_a_restart() {
-    let mut world = World::with(LogOptions { accept_damage: true, ..super::kit::options() });
-    while world.reader().segments().len() < 2 {
-        world.fill(1);
+    // Within the header of the second batch, behind it, and within its records.
+    for cut in [24, 32, 48, 100] {
+        let mut world = accepting();
+        while world.reader().segments().len() < 2 {
+            world.fill(1);
+        }
+        let mut first = world.file(1, "seg");
+        first.truncate(batch_at(&world, 1) + cut);
+        let (one, two) = (world.path(1, "seg"), world.path(2, "seg"));
+        // The beginning of the second segment was interrupted, which proves that the end of the first was synced.
+        let recovery = world.reopen(|disk| {
+            disk.put(&one, first);
+            disk.put(&two, vec![0; 10]);
+        });
+        assert_eq!(recovery.unwrap().damage.len(), 1);
+        goes_on(&mut world, &format!("cut behind {cut} bytes"));
     }
-    // Cut within the header of its second batch: there is room again.
-    let header_at = world.durable[2].0.offset as usize - 32;
-    let mut first = world.file(1, "seg");
-    first.truncate(header_at + 24);
-    let (one, two) = (world.path(1, "seg"), world.path(2, "seg"));
-    // The beginning of the second segment was interrupted, which proves that the end of the first was synced.
-    let recovery = world.reopen(|disk| {
-        disk.put(&one, first);
-        disk.put(&two, vec![0; 10]);
-    });
-    assert_eq!(recovery.unwrap().damage.len(), 1);
-    world.message(1, b"behind the damage");
-    let at = world.commit().unwrap();
-    let (_, told) = world.durable.last().unwrap().clone();
-    let recovery = world.reopen(|_| {}).unwrap();
-    assert_eq!((recovery.torn_bytes, recovery.end), (0, at));
-    let reader = world.reader();
-    let mut last = Vec::new();
-    reader.scan_back(reader.end(), |at, record| tell(&mut last, at, &record)).unwrap();
-    assert_eq!(last.first().map(|(_, told)| told), Some(&told));
+}
+
+/// Found by fuzzing (`segments`): behind a batch that was lost, a torn one was taken for the proof of its own end.
+#[test]
+fn a_torn_end_behind_accepted_damage_is_cut_off() {
+    for cut in [40, 100] {
+        let mut world = accepting();
+        world.fill(3);
+        let mut first = world.file(1, "seg");
+        let last = batch_at(&world, 2);
+        first[batch_at(&world, 1) + 16] ^= 1;
+        first.truncate(last + cut);
+        let one = world.path(1, "seg");
+        let recovery = world.reopen(|disk| disk.put(&one, first)).unwrap();
+        assert_eq!((recovery.torn_bytes, recovery.damage.len()), (cut as u64, 1));
+        goes_on(&mut world, &format!("cut behind {cut} bytes"));
+    }
 }
