@@ -9,7 +9,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,7 +24,14 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// See the head of this file. One for each connection, shared by what reads and what answers.
 pub(super) struct Phase {
     patience: Patience,
-    at: Mutex<At>,
+    standing: Mutex<Standing>,
+}
+
+struct Standing {
+    at: At,
+    /// Who waits for bytes in a phase that has no deadline: it is to look again when that phase is over. HTTP itself
+    /// asks for no further bytes then, because it has been told already that there are none.
+    reader: Option<Waker>,
 }
 
 #[derive(Clone, Copy)]
@@ -37,16 +44,21 @@ enum At {
 
 impl Phase {
     pub(super) fn new(patience: Patience) -> Arc<Self> {
-        Arc::new(Self { patience, at: Mutex::new(At::Head { since: Instant::now() }) })
+        let standing = Standing { at: At::Head { since: Instant::now() }, reader: None };
+        Arc::new(Self { patience, standing: Mutex::new(standing) })
     }
 
-    /// Until when bytes may be waited for.
-    pub(super) fn deadline(&self) -> Option<Instant> {
+    /// Until when bytes may be waited for. Where there is no such time, the reader is woken when there is one.
+    pub(super) fn deadline(&self, reader: &Waker) -> Option<Instant> {
         let Patience { request, idle } = self.patience;
-        match *self.at.lock() {
+        let mut standing = self.standing.lock();
+        match standing.at {
             At::Head { since } => Some(since + HEAD_TIMEOUT.min(request)),
             At::Body { since } => Some(since + request),
-            At::Handler => None,
+            At::Handler => {
+                standing.reader = Some(reader.clone());
+                None
+            }
             At::Idle { since } => Some(since + idle),
         }
     }
@@ -58,14 +70,14 @@ impl Phase {
 
     /// Bytes have come.
     pub(super) fn on_bytes(&self) {
-        let mut at = self.at.lock();
-        if matches!(*at, At::Idle { .. }) {
+        let at = &mut self.standing.lock().at;
+        if matches!(at, At::Idle { .. }) {
             *at = At::Head { since: Instant::now() };
         }
     }
 
     fn on_head(&self) {
-        let mut at = self.at.lock();
+        let at = &mut self.standing.lock().at;
         *at = match *at {
             At::Head { since } => At::Body { since },
             _ => At::Body { since: Instant::now() },
@@ -73,14 +85,21 @@ impl Phase {
     }
 
     fn on_arrived(&self) {
-        let mut at = self.at.lock();
-        if matches!(*at, At::Body { .. }) {
+        let at = &mut self.standing.lock().at;
+        if matches!(at, At::Body { .. }) {
             *at = At::Handler;
         }
     }
 
     fn on_answered(&self) {
-        *self.at.lock() = At::Idle { since: Instant::now() };
+        let reader = {
+            let mut standing = self.standing.lock();
+            standing.at = At::Idle { since: Instant::now() };
+            standing.reader.take()
+        };
+        if let Some(reader) = reader {
+            reader.wake();
+        }
     }
 }
 

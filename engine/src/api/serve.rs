@@ -134,3 +134,39 @@ where
         tracing::debug!(%peer, %error, "a connection to the API ended");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_is_closed_when_it_was_idle_however_long_its_last_answer_took() {
+        let seconds = Duration::from_secs;
+        for took in [0, 1, 60].map(seconds) {
+            let slow = move || async move { tokio::time::sleep(took).await };
+            let server = Server {
+                router: Router::new().route("/", get(slow)),
+                places: Places::new("api", 1, 1),
+                patience: Patience { request: seconds(2), idle: seconds(5) },
+                metrics: Metrics::new(),
+            };
+            let (mut client, stream) = tokio::io::duplex(1 << 10);
+            let (_never, stop) = watch::channel(false);
+            let peer = SocketAddr::from(([127, 0, 0, 1], 1));
+            let begun = Instant::now();
+            // A task of its own: nothing but its own deadlines wakes it.
+            tokio::spawn(async move { converse(&server, stream, peer, stop).await });
+            client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it reads");
+            let mut said = String::new();
+            let ended = tokio::time::timeout(seconds(600), client.read_to_string(&mut said)).await;
+            ended.expect("it is not kept for ever").expect("it ends");
+            assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
+            let idle = begun.elapsed() - took;
+            assert!(idle >= seconds(5) && idle < seconds(6), "{idle:?} after an answer that took {took:?}");
+        }
+    }
+}

@@ -60,7 +60,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             }
             return Poll::Ready(read);
         }
-        let Some(deadline) = this.phase.deadline() else { return Poll::Pending };
+        let Some(deadline) = this.phase.deadline(cx.waker()) else { return Poll::Pending };
         if this.reading.deadline() != deadline {
             this.reading.as_mut().reset(deadline);
         }

@@ -6,7 +6,9 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-use crate::harness::{APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Resp, Site, World, bulk, wait_until};
+use crate::harness::{
+    APPLICATION, Answer, Api, EVENT_TYPE, PATIENCE, Receiver, Resp, Site, World, bulk, wait_until,
+};
 
 const PASSWORD: &str = "open sesame";
 
@@ -24,7 +26,8 @@ async fn connect_from(last: u8, to: SocketAddr) -> TcpStream {
 /// All that is said until the connection is closed; a reset is a way of closing, too.
 async fn rest(mut stream: TcpStream) -> String {
     let mut said = Vec::new();
-    while stream.read_buf(&mut said).await.unwrap_or(0) > 0 {}
+    let all = async { while stream.read_buf(&mut said).await.unwrap_or(0) > 0 {} };
+    tokio::time::timeout(PATIENCE, all).await.expect("the connection is not kept for ever");
     String::from_utf8_lossy(&said).into_owned()
 }
 

@@ -31,5 +31,5 @@ pub(crate) use receiver::{Answer, Received, Receiver};
 pub(crate) use resp::{Resp, bulk, error_text};
 pub(crate) use site::Site;
 pub(crate) use tool::{Killed, Tool, node_with, python_with, skip};
-pub(crate) use wait::{wait_for, wait_for_async, wait_until};
+pub(crate) use wait::{PATIENCE, wait_for, wait_for_async, wait_until};
 pub(crate) use world::{APPLICATION, EVENT_TYPE, NO_LOCKOUT, World, steady};

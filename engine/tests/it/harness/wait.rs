@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Hardly anything here takes this long, even on a machine with other things to do.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Looks until there is something to see, and returns it.
