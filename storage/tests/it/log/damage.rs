@@ -280,7 +280,8 @@ fn a_segment_in_a_newer_format_is_refused_by_name() {
 
 /// Commits a message, and finds it after a restart.
 fn goes_on(world: &mut World, what: &str) {
-    let behind = world.message(1, b"behind the damage");
+    // Longer than any batch that was lost, so that it reaches beyond where that one would have ended.
+    let behind = world.message(1, &[b'x'; 400]);
     let at = world.commit().unwrap();
     let recovery = world.reopen(|_| {}).unwrap();
     assert_eq!((recovery.torn_bytes, recovery.end), (0, at), "{what}");
