@@ -248,9 +248,9 @@ impl Keeper {
 
     fn rebuild(&mut self) -> Result<Ledger, RecoveryError> {
         let (shelves, cache_bytes) = (self.shelves.clone(), self.ledger.options().cache_bytes);
-        let now_ms = self.clock.now().as_ms();
         let empty = self.ledger.begin_again(|| -> Result<_, RecoveryError> {
-            shelves.set_aside(Derived::Ledger, now_ms)?;
+            // Of no use to anybody, and perhaps the disk is full.
+            shelves.discard(Derived::Ledger)?;
             Ok(shelves.open(Derived::Ledger, cache_bytes).map_err(LedgerError::from)?)
         })?;
         recovery::rebuild_ledger(&self.reader, empty, self.end)

@@ -65,6 +65,9 @@ pub(crate) trait Shelves: Send + Sync {
 
     /// Moves it away, so that the next open finds nothing.
     fn set_aside(&self, what: Derived, now_ms: u64) -> std::io::Result<()>;
+
+    /// Removes it, so that the next open finds nothing.
+    fn discard(&self, what: Derived) -> std::io::Result<()>;
 }
 
 /// What is derived from the log.
@@ -94,6 +97,10 @@ impl Shelves for Folders {
 
     fn set_aside(&self, what: Derived, now_ms: u64) -> std::io::Result<()> {
         SledShelf::set_aside(self.of(what), now_ms)
+    }
+
+    fn discard(&self, what: Derived) -> std::io::Result<()> {
+        SledShelf::discard(self.of(what))
     }
 }
 

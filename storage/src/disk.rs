@@ -41,8 +41,20 @@ pub trait Disk: Send + Sync {
     /// Makes the names in `folder` durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
 
+    /// Keeps the folder open, so that making its names durable needs no descriptor when there is none to be had. `None`
+    /// where [`Self::sync_folder`] needs none.
+    fn hold_folder(&self, _folder: &Path) -> io::Result<Option<Arc<dyn HeldFolder>>> {
+        Ok(None)
+    }
+
     /// Bytes that can still be written below `folder`.
     fn available_bytes(&self, folder: &Path) -> io::Result<u64>;
+}
+
+/// A folder that is kept open.
+pub trait HeldFolder: Send + Sync {
+    /// As [`Disk::sync_folder`].
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// An open file. Calls take `&self`: offsets are explicit, there is no cursor.

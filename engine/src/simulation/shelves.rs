@@ -89,6 +89,10 @@ impl Shelves for SimShelves {
     }
 
     fn set_aside(&self, what: Derived, _: u64) -> std::io::Result<()> {
+        self.discard(what)
+    }
+
+    fn discard(&self, what: Derived) -> std::io::Result<()> {
         self.delete(what);
         Ok(())
     }

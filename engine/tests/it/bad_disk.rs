@@ -1,7 +1,7 @@
 //! A disk that fails while the process runs: what producers, the operator and the next start see of it.
 //!
 //! Between the process and the disk stands a small library in C (`loadtest/src/torture/faults.c`), which counts what is
-//! asked of a folder and lets one call fail: the next one, when the test says so.
+//! asked of a folder and lets calls fail: the next one, or all from then on, when the test says so.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
@@ -50,9 +50,14 @@ impl Shim {
         Posthaste::spawn(command).accepting().await
     }
 
-    /// The next call that is counted fails.
+    /// The next call that is counted fails; of the kind `sticky` all do from then on.
     fn fail_next(&self) {
         self.page.write_all_at(&(NTH - 1).to_ne_bytes(), 0).expect("the page");
+    }
+
+    /// Nothing fails any more.
+    fn heal(&self) {
+        self.page.write_all_at(&0_i64.to_ne_bytes(), 0).expect("the page");
     }
 
     fn has_failed(&self) -> bool {
@@ -113,7 +118,7 @@ async fn after_a_sync_that_failed_everybody_is_told_and_a_restart_has_what_was_a
 async fn a_ledger_that_fails_is_rebuilt_while_messages_are_accepted_and_loses_no_late_retry() {
     let Some(shim) = Shim::compile().await else { return };
     // Due far beyond the horizon: nobody but the ledger knows of them.
-    let mut world = world(&shim, "eio", "ledger", "1h").await;
+    let mut world = world(&shim, "sticky", "ledger", "1h").await;
     let late = world.publish(20).await;
     world.receiver.had(20).await;
     wait_for_async("the ledger to fail", async || {
@@ -125,6 +130,9 @@ async fn a_ledger_that_fails_is_rebuilt_while_messages_are_accepted_and_loses_no
     .await;
     let mut resp = world.resp().await;
     bulk(&resp.xadd(APPLICATION, EVENT_TYPE, "{}").await);
+    world.posthaste.says("the ledger cannot be rebuilt yet").await;
+    assert_eq!(world.api().metric("posthaste_ledger_failed").await, 1);
+    shim.heal();
     world.posthaste.says("the ledger was rebuilt from the log").await;
     assert_eq!(world.api().metric("posthaste_ledger_failed").await, 0);
     let (status, _) = world.api().call(hyper::Method::GET, "/api/v1/health/ready", None).await;

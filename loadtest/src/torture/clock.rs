@@ -2,7 +2,7 @@
 //! start to the next.
 //!
 //! The schedule is on a clock that cannot be set: no retry comes early (I2) and none stays away. Ids grow all the same.
-//! What a start under a wrong clock has put off is made at a start under the right one.
+//! What a start under a clock that is ahead has put off is still pending under the right one, and made when that gets there.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -46,13 +46,34 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         trial.end_life(Some(load))?;
         shim.set(0, 0)?;
         trial.start()?;
+        let put_off = if at_start > 0 { await_then(&mut trial, &shim, at_start)? } else { 0 };
         let right = trial.drain()?;
         trial.cycle(&format!(
-            "{jump} s while running, everything arrived: {running}; {at_start} s at a start, and under the right clock: {right}"
+            "{jump} s while running, everything arrived: {running}; {at_start} s at a start, {put_off} put off by as much; \
+             then everything arrived: {right}"
         ))?;
         if !running || !right {
             trial.books.breach(format!("deliveries stayed away after {jump} s, or {at_start} s at a start"));
         }
     }
     trial.finish()
+}
+
+/// Retries were put off under a clock that was ahead. Now it is right, and they are still pending; then the time comes.
+/// How many there were.
+fn await_then(trial: &mut Trial, shim: &Shim, ahead: i64) -> anyhow::Result<u64> {
+    // Longer than any other retry waits.
+    std::thread::sleep(RUNNING * 3);
+    let (owed, pending) = (trial.books.owed(), trial.subject()?.metric("posthaste_deliveries_pending")?);
+    if owed > pending {
+        trial.books.breach(format!("I1: {owed} are owed, and {pending} are pending"));
+    }
+    trial.end_life(None)?;
+    shim.set(0, ahead)?;
+    trial.start()?;
+    trial.drain()?;
+    trial.end_life(None)?;
+    shim.set(0, 0)?;
+    trial.start()?;
+    Ok(owed)
 }

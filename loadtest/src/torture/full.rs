@@ -1,4 +1,4 @@
-//! `full`: a disk of 24 MiB fills up and is freed. Publishers are refused, deliveries go on, and nobody has to restart
+//! `full`: a disk of 48 MiB fills up and is freed. Publishers are refused, deliveries go on, and nobody has to restart
 //! anything; every fourth time it is killed while the disk is full.
 
 use std::process::ExitCode;
@@ -12,7 +12,8 @@ use super::load::Load;
 use super::trial::Trial;
 use super::volume::{Small, skip};
 
-const DISK_BYTES: u64 = 24 << 20;
+/// A log of 16 MiB, two sleds of a segment (8 MiB) or two each.
+const DISK_BYTES: u64 = 48 << 20;
 /// Less than `storage.reserve_bytes`.
 const LEFT: u64 = 512 << 10;
 const PATIENCE: Duration = Duration::from_secs(30);

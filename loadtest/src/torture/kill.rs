@@ -25,6 +25,8 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         if (trial.cycles() + 1).is_multiple_of(RECOVERY_EVERY) {
             let soon = trial.random.between(Duration::ZERO, RECOVERY_LATEST);
             trial.start.start_and_kill(soon, || ())?;
+            // It may have delivered something before it accepted: that was a life too.
+            trial.end_life(None)?;
         }
         let took = trial.start()?;
         trial.cycle(&format!("killed after {after:.0?}, {open} open; accepting after {took:.0?}"))?;

@@ -43,6 +43,8 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
             let mut cut = Ok(());
             trial.start.start_and_kill(soon, || cut = volume.cut())?;
             cut?;
+            // It may have delivered something before it accepted: that was a life too.
+            trial.end_life(None)?;
             volume.restore()?;
         }
         let took = trial.start()?;

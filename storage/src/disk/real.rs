@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, HeldFolder};
 
 /// The disk of this machine.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,9 +49,21 @@ impl Disk for RealDisk {
         File::open(folder)?.sync_all()
     }
 
+    fn hold_folder(&self, folder: &Path) -> io::Result<Option<Arc<dyn HeldFolder>>> {
+        Ok(Some(Arc::new(RealFolder(File::open(folder)?))))
+    }
+
     fn available_bytes(&self, folder: &Path) -> io::Result<u64> {
         let space = rustix::fs::statvfs(folder)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+struct RealFolder(File);
+
+impl HeldFolder for RealFolder {
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_all()
     }
 }
 

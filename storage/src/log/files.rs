@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::limits::OPEN_FILES_MAX;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::{Disk, DiskFile, HeldFolder};
 
 /// The list of what is being erased.
 const LIST_NAME: &str = "erasing";
@@ -32,6 +32,8 @@ impl FileKind {
 pub(super) struct Files {
     disk: Arc<dyn Disk>,
     folder: PathBuf,
+    /// The folder, kept open: a sync of it that failed for want of a descriptor would stop the log.
+    held: Option<Arc<dyn HeldFolder>>,
     /// The one used last is last.
     open: Mutex<Vec<OpenFile>>,
 }
@@ -45,7 +47,8 @@ struct OpenFile {
 impl Files {
     pub(super) fn new(disk: Arc<dyn Disk>, folder: &Path) -> io::Result<Self> {
         disk.create_folder(folder)?;
-        Ok(Self { disk, folder: folder.to_owned(), open: Mutex::new(Vec::new()) })
+        let held = disk.hold_folder(folder)?;
+        Ok(Self { disk, folder: folder.to_owned(), held, open: Mutex::new(Vec::new()) })
     }
 
     fn path(&self, segment: u32, kind: FileKind) -> PathBuf {
@@ -99,7 +102,7 @@ impl Files {
 
     /// Makes creations and removals durable.
     pub(super) fn sync_folder(&self) -> io::Result<()> {
-        self.disk.sync_folder(&self.folder)
+        self.held.as_ref().map_or_else(|| self.disk.sync_folder(&self.folder), |held| held.sync())
     }
 
     /// Makes the list of what is being erased, or empties it.

@@ -55,6 +55,17 @@ impl SledShelf {
         Ok(Self { db: Some(db), folder: folder.to_owned() })
     }
 
+    /// Removes the files of `folder`, so that the next open finds nothing: where they are known to be of no use to
+    /// anybody, and the disk is perhaps full.
+    ///
+    /// # Errors
+    /// When they cannot be removed.
+    pub fn discard(folder: &Path) -> io::Result<()> {
+        ignore_missing(fs::remove_dir_all(folder))?;
+        ignore_missing(fs::remove_file(trust::marker_path(folder)))?;
+        trust::sync_folder_of(folder)
+    }
+
     /// Moves the files of `folder` out of the way, to `<folder>.damaged-<now_ms>`, so that the next open
     /// finds nothing. Whatever was set aside before is removed: it is of use to somebody who asks what
     /// happened, and the disk is not.
