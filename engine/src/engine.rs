@@ -22,8 +22,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
-use crate::api::{self, Access, Answers, Api, Keys, Portal};
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits};
+use crate::access::{self, Access, Keys, MadeKeys, Portal, RateLimits};
+use crate::api::{self, Answers, Api};
+use crate::catalog::{AuditKey, Catalog, Disabled, Editor, EndpointRules, KeptLimits};
 use crate::clock::{self, Clock};
 use crate::config::Config;
 use crate::core::ids::EndpointId;
@@ -54,6 +55,9 @@ use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 /// How long publishers may take to read their last answers when the engine stops.
 const ANSWERS_OUT: Duration = Duration::from_secs(1);
 
+/// How long it may take to write down who came in last.
+const NOTES_OUT: Duration = Duration::from_secs(1);
+
 /// How long the last spans may take to reach the collector when the engine stops.
 const SPANS_OUT: Duration = Duration::from_secs(2);
 
@@ -67,6 +71,8 @@ pub struct Engine {
     writer: WriterHandle,
     writer_thread: JoinHandle<(Log, CatalogStore)>,
     exporter: Option<tokio::task::JoinHandle<()>>,
+    /// Writes who came in and who was turned away.
+    notes: tokio::task::JoinHandle<()>,
     keeper_thread: JoinHandle<KeeperEnd>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -100,6 +106,8 @@ impl Engine {
         let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         parts.spawn_listeners(config, &runtime, (ingest_listener, api_listener), reader)?;
+        let notes = access::keep_notes(parts.access.clone(), parts.editor.clone(), parts.stop.subscribe());
+        let notes = runtime.spawn(notes);
         tracing::info!(tcp = %ingest_address, http = %api_address, "accepting");
         Ok(Self {
             folder,
@@ -110,6 +118,7 @@ impl Engine {
             writer: parts.writer,
             writer_thread: writer,
             exporter: traces.exporter,
+            notes,
             keeper_thread: keeper,
             metrics: parts.metrics,
             readiness: parts.readiness,
@@ -139,6 +148,8 @@ impl Engine {
         self.readiness.set_stopping();
         // Everybody who listened may have gone already.
         let _ = self.stop.send(true);
+        // What they have to say goes to the log while that takes something.
+        let _ = self.runtime.block_on(async { tokio::time::timeout(NOTES_OUT, self.notes).await });
         self.shards.stop();
         for thread in self.shard_threads {
             thread.join().map_err(|_| anyhow::anyhow!("a shard's thread panicked"))?;
@@ -178,7 +189,7 @@ async fn bind(config: &Config) -> anyhow::Result<(TcpListener, TcpListener)> {
     Ok((bind("ingest.listen", config.ingest.listen).await?, bind("api.listen", config.api.listen).await?))
 }
 
-fn recovery_settings(config: &Config) -> RecoverySettings {
+pub(crate) fn recovery_settings(config: &Config) -> RecoverySettings {
     RecoverySettings {
         folders: Folders::below(&config.data.folder),
         log: LogOptions {
@@ -213,6 +224,7 @@ struct Parts {
     directory: Arc<Directory>,
     editor: Editor,
     catalog: Arc<Catalog>,
+    access: Arc<Access>,
     outcomes: Arc<Outcomes>,
     fresh_from: Arc<FreshFrom>,
     vitals: Arc<Vitals>,
@@ -257,11 +269,11 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
-        let kept = KeptLimits {
-            alerts_max: config.alerts.kept_max as usize,
-            audit_max: config.audit.kept_max as usize,
-            audit_age: config.audit.retention.duration(),
-        };
+        let access = Arc::new(access(config)?);
+        catalog.tell_all(|event| access.made().on_event(event));
+        let keys = access.made().clone();
+        catalog.subscribe(move |event| keys.on_event(event));
+        let kept = kept_limits(config, &access);
         let metrics = Metrics::with(catalog.filter_counts().clone());
         let (ear, heard) = alerts::ear(metrics.clone());
         let listener = ear.clone();
@@ -275,6 +287,7 @@ impl Parts {
             editor: Editor::new(catalog.clone(), Arc::new(writer.clone()), rules, kept),
             directory,
             catalog,
+            access,
             outcomes: Outcomes::new(recovered.log.reader()),
             fresh_from: Arc::default(),
             vitals: Arc::new(Vitals::new(clock.now())),
@@ -339,7 +352,7 @@ impl Parts {
         };
         let headers = traces::parse_headers(&trace.headers).map_err(refuse)?;
         let tls = self.delivery.trust.client_config(false).context("trace")?.map(Arc::new);
-        let salt = access(config)?.portal.number_for("trace ids");
+        let salt = self.access.portal.number_for("trace ids");
         let sampler = Sampler::new(trace.sample, salt);
         let (tracer, spans) = traces::tracer(sampler, self.metrics.clone());
         let exporter = Exporter {
@@ -462,7 +475,10 @@ impl Parts {
             reader: reader.clone(),
             metrics: self.metrics.clone(),
             limits: limits.clone(),
+            access: self.access.clone(),
+            clock: self.clock,
             password: config.ingest.password.clone(),
+            require_key: config.ingest.require_key,
             connections_max: config.ingest.connections_max,
             idle_timeout: config.ingest.idle_timeout.duration(),
             unacknowledged: Arc::new(Semaphore::new(unacknowledged as usize)),
@@ -515,7 +531,7 @@ impl Parts {
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober.clone(),
             limits,
-            access: access(config)?,
+            access: self.access.clone(),
             answers: answers(config),
             public_url,
             readiness: self.readiness.clone(),
@@ -527,12 +543,24 @@ impl Parts {
     }
 }
 
-/// Who may use the API.
-fn access(config: &Config) -> anyhow::Result<Access> {
+/// Who may come in.
+pub(crate) fn access(config: &Config) -> anyhow::Result<Access> {
     let api = &config.api;
-    let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
-    let portal = Portal::open(&config.data.folder, api.rate_max).context("the key of portal tokens")?;
-    Ok(Access { keys, portal })
+    let limits = RateLimits { requests: api.rate_max, messages: config.limits.events_per_second_max };
+    let keys = Keys::new(&api.tokens, limits).with(&api.keys, limits).required(api.require_key);
+    let portal = Portal::open(&config.data.folder, limits).context("the key of portal tokens")?;
+    Ok(Access::new(keys, MadeKeys::new(&api.key_environment, limits), portal, limits))
+}
+
+pub(crate) fn kept_limits(config: &Config, access: &Access) -> KeptLimits {
+    KeptLimits {
+        endpoints_per_application_max: config.limits.endpoints_per_application_max as usize,
+        api_keys_max: config.limits.api_keys_max as usize,
+        alerts_max: config.alerts.kept_max as usize,
+        audit_max: config.audit.kept_max as usize,
+        audit_age: config.audit.retention.duration(),
+        audit_key: AuditKey::new(access.portal.number_for("audit objects")),
+    }
 }
 
 fn answers(config: &Config) -> Answers {
@@ -695,6 +723,7 @@ fn probe_settings(config: &Config, delivery: DeliveryConfig) -> ProbeSettings {
         delivery,
         in_flight_max: probe.in_flight_max as usize,
         waiting_max: probe.waiting_max as usize,
+        per_application_max: probe.per_application_max as usize,
         show_private: probe.show_private,
     }
 }

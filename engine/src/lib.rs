@@ -9,6 +9,7 @@
 //! to attempt, `delivery` makes the attempt, the `keeper` remembers what is still pending, and `outcomes` and
 //! `history` tell what became of it.
 
+pub mod access;
 mod alerts;
 pub mod api;
 pub mod catalog;
@@ -29,6 +30,7 @@ mod keeper;
 pub mod logging;
 mod message;
 pub mod metrics;
+pub mod offline;
 mod outcomes;
 pub mod payload;
 pub mod probe;

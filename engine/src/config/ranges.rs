@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Trace};
+use super::{AlertEmail, Config, ConfigError, Limits, Lockout, MailSecurity, Size, Span, Trace};
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
 use crate::delivery::{Cidr, Proxy};
@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_delivery(config)?;
     number("probe.in_flight_max", config.probe.in_flight_max, 1, 1_000)?;
     number("probe.waiting_max", config.probe.waiting_max, 1, 10_000)?;
+    number("probe.per_application_max", config.probe.per_application_max, 1, 1_000)?;
     lockout("lockout.url", &config.lockout.url)?;
     lockout("lockout.host", &config.lockout.host)?;
     check_alerts(config)?;
@@ -44,10 +45,18 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
         let value = format!("({} characters)", ingest.password.len());
         return Err(range("ingest.password", value, "must be at most 512 characters"));
     }
-    loopback("ingest.listen", ingest.listen, !ingest.password.is_empty(), "ingest.password is empty")?;
+    let guarded = !ingest.password.is_empty() || ingest.require_key;
+    loopback("ingest.listen", ingest.listen, guarded, "ingest.password is empty and ingest.require_key false")?;
     check_api(config)?;
-    size("limits.payload_bytes_max", config.limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
-    number("limits.event_ids_max", config.limits.event_ids_max, 1_000, 100_000_000)
+    check_limits(&config.limits)
+}
+
+fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+    size("limits.payload_bytes_max", limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
+    number("limits.event_ids_max", limits.event_ids_max, 1_000, 100_000_000)?;
+    number("limits.events_per_second_max", limits.events_per_second_max, 1, 10_000_000)?;
+    number("limits.endpoints_per_application_max", limits.endpoints_per_application_max, 1, 10_000_000)?;
+    number("limits.api_keys_max", limits.api_keys_max, 1, 100_000)
 }
 
 fn check_api(config: &Config) -> Result<(), ConfigError> {
@@ -61,8 +70,14 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
             return Err(range("api.keys", name, problem));
         }
     }
-    let guarded = !api.tokens.is_empty() || !api.keys.is_empty();
-    loopback("api.listen", api.listen, guarded, "api.tokens and api.keys are empty")?;
+    let environment = &api.key_environment;
+    if !(1..=16).contains(&environment.len()) || !environment.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
+        return Err(range("api.key_environment", environment, "must be 1 to 16 letters and digits"));
+    }
+    let guarded = !api.tokens.is_empty() || !api.keys.is_empty() || api.require_key;
+    let guard = "api.tokens and api.keys are empty and api.require_key false";
+    loopback("api.listen", api.listen, guarded, guard)?;
     number("api.rate_max", api.rate_max, 1, 1_000_000)?;
     number("api.idempotency_keys_max", api.idempotency_keys_max, 1_000, 10_000_000)?;
     size("api.idempotency_bytes_max", api.idempotency_bytes_max, MIB, 16 * GIB)?;
@@ -71,7 +86,9 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
 
 /// Names of keys stand in the records of who did what, beside those that are given to the rest.
 fn key_name_problem(name: &str) -> Option<&'static str> {
-    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") {
+    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") || name.starts_with("key_")
+        || ["default", "stranger", "command-line"].contains(&name)
+    {
         return Some("this name stands for somebody else already");
     }
     (!crate::catalog::is_identifier(name)).then_some("must consist of letters, digits, '-', '_' and '.'")

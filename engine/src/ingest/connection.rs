@@ -10,7 +10,6 @@ use posthaste_protocol::command::{Command, Credentials, Definition, Hello, Xadd}
 use posthaste_protocol::frame::{Decoder, Limits, ProtocolError, Request};
 use posthaste_protocol::reply::{Encoder, ErrorCode};
 use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
-use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -18,7 +17,10 @@ use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
+use super::who::{Allowance, sees_all};
+use crate::access::{Caller, Door, USER_DEFAULT};
 use crate::clock::unix_ms;
+use crate::core::tick::Tick;
 use crate::publish::{self, NewMessage, NewUrl, PublishError};
 
 /// Replies that may wait to be written; each is a batch at most.
@@ -29,6 +31,9 @@ const READ_BYTES: usize = 64 << 10;
 const AUTH_TIMEOUT: Duration = Duration::from_secs(5);
 /// Wrong passwords before the connection is closed.
 const AUTH_FAILURES_MAX: u8 = 5;
+
+/// The text of `NOAUTH` for a connection whose key ended.
+pub(super) const KEY_ENDED: &str = "the key of this connection was revoked, or has expired";
 
 /// Serves a connection, whatever its bytes travel over, until it ends.
 pub(crate) async fn serve<I, O>(
@@ -45,14 +50,17 @@ pub(crate) async fn serve<I, O>(
     let gone = Arc::new(Notify::new());
     let waiting = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
-    let authenticated = ingest.password.is_empty();
-    let limits = if authenticated { ingest.frame_limits() } else { Limits::before_auth() };
+    let caller = ingest.anybody(peer.ip());
+    let limits = if caller.is_some() { ingest.frame_limits() } else { Limits::before_auth() };
     let connection = Connection {
         ingest,
         input,
         peer,
         session: Session::new(id),
-        authenticated,
+        caller,
+        allowance: Allowance::default(),
+        now_ms: unix_ms(),
+        now: ingest.clock.now(),
         auth_failures: 0,
         batch: Batch::default(),
         replies,
@@ -69,12 +77,31 @@ struct Connection<'i, I> {
     input: I,
     peer: SocketAddr,
     session: Session,
-    authenticated: bool,
+    /// Who this is, once that is known.
+    caller: Option<Caller>,
+    /// Messages that may be sent before the caller's pace is asked again.
+    allowance: Allowance,
+    /// What time it was when something came in last, by the wall clock and by the engine's.
+    now_ms: u64,
+    now: Tick,
     auth_failures: u8,
     batch: Batch,
     replies: mpsc::Sender<Reply>,
     /// Whether the replier waits for outcomes on the client's behalf.
     waiting: Arc<AtomicBool>,
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An engine that is gone has stopped too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits until the key of whoever this is ends.
+async fn ended(caller: Option<Caller>) {
+    match caller {
+        Some(caller) => caller.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Whether to go on with a connection.
@@ -91,18 +118,24 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             if self.requests(&mut decoder, &mut buffer).await == Go::Close {
                 return;
             }
+            let ended = ended(self.caller.clone());
             let read = tokio::select! {
                 read = self.read(&mut buffer) => read,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
+                () = ended => {
+                    self.put_out().await;
+                    return;
+                }
             };
             if read == Go::Close {
                 return;
             }
+            (self.now_ms, self.now) = (unix_ms(), self.ingest.clock.now());
         }
     }
 
     async fn read(&mut self, buffer: &mut BytesMut) -> Go {
-        let patience = if self.authenticated { self.ingest.idle_timeout } else { AUTH_TIMEOUT };
+        let patience = if self.caller.is_some() { self.ingest.idle_timeout } else { AUTH_TIMEOUT };
         buffer.reserve(READ_BYTES);
         loop {
             match tokio::time::timeout(patience, self.input.read_buf(buffer)).await {
@@ -112,7 +145,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
                     tracing::debug!(peer = %self.peer, %error, "a connection broke");
                     return Go::Close;
                 }
-                Err(_) if self.authenticated && self.waiting.load(Ordering::Relaxed) => {}
+                Err(_) if self.caller.is_some() && self.waiting.load(Ordering::Relaxed) => {}
                 Err(_) => return Go::Close,
             }
         }
@@ -131,9 +164,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
                 self.submit().await;
                 return Go::Close;
             }
-            if self.authenticated != decoder.limits().authenticated {
+            if self.caller.is_some() != decoder.limits().authenticated {
                 let ingest = self.ingest;
-                decoder.set_limits(if self.authenticated {
+                decoder.set_limits(if self.caller.is_some() {
                     ingest.frame_limits()
                 } else {
                     Limits::before_auth()
@@ -145,7 +178,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     /// As in Redis: first whether there is such a command, then whether it may be said, then its arguments.
     async fn request(&mut self, request: &Request<'_>) -> Go {
         let parsed = Definition::of(request).and_then(|definition| {
-            let allowed = self.authenticated || definition.before_auth;
+            let allowed = self.caller.is_some() || definition.before_auth;
             allowed.then(|| definition.parse(request)).transpose()
         });
         match parsed {
@@ -156,16 +189,32 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn command(&mut self, command: &Command<'_>) -> Go {
+        if let Some(caller) = &self.caller {
+            if !caller.is_valid(self.now_ms) {
+                return self.put_out().await;
+            }
+            caller.note_use(self.now_ms, Some(self.peer.ip()));
+            if let Err(forbidden) = self.ingest.check_may(caller, command) {
+                return self.say(|reply| reply.error(ErrorCode::NoPerm, &forbidden)).await;
+            }
+        }
         match command {
             Command::Hello(hello) => self.hello(hello).await,
             Command::Auth(credentials) => self.auth(credentials).await,
             Command::Xadd(xadd) => self.xadd(xadd).await,
-            Command::Xread(xread) => self.query(Query::outcomes(self.ingest, xread)).await,
+            Command::Xread(xread) => {
+                self.query(Query::outcomes(self.ingest, xread, self.caller.clone())).await
+            }
             Command::Xrange(xrange) => self.query(Query::messages(self.ingest, xrange)).await,
             Command::Xlen { application } => self.query(Query::count(self.ingest, application)).await,
             Command::Info => {
-                let text = super::read::info(self.ingest);
+                let all = self.caller.as_ref().is_some_and(sees_all);
+                let text = super::read::info(self.ingest, all);
                 self.say(|reply| reply.verbatim(&text)).await
+            }
+            Command::AclWhoami => {
+                let name = self.caller.as_ref().map_or("", |caller| &caller.actor.name).to_owned();
+                self.say(|reply| reply.bulk(name.as_bytes())).await
             }
             talk => self.small_talk(talk).await,
         }
@@ -182,9 +231,17 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             ordering_key: xadd.ordering_key,
             url: xadd.url.map(|url| NewUrl { url, secret: xadd.url_secret, endpoint: xadd.url_endpoint }),
         };
-        let checked = publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message);
+        let checked = self.may_send().and_then(|()| {
+            publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message)
+        });
         self.batch.push(checked);
         if self.batch.is_full() { self.submit().await } else { Go::On }
+    }
+
+    /// Whether the caller's pace allows another message.
+    fn may_send(&mut self) -> Result<(), PublishError> {
+        let caller = self.caller.as_ref();
+        caller.map_or(Ok(()), |caller| self.allowance.take(caller, self.now))
     }
 
     async fn submit(&mut self) -> Go {
@@ -209,13 +266,18 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn hello(&mut self, hello: &Hello<'_>) -> Go {
-        if let Some(credentials) = &hello.auth
-            && !self.is_password(credentials)
-        {
-            return self.wrong_password().await;
+        if let Some(credentials) = &hello.auth {
+            // Where anybody may come in, so may who says that they are anybody.
+            let anybody = || {
+                let says_so = credentials.user == USER_DEFAULT.as_bytes();
+                self.ingest.anybody(self.peer.ip()).filter(|_| says_so)
+            };
+            match self.ingest.known(credentials, self.peer.ip(), self.now_ms).or_else(anybody) {
+                Some(caller) => self.become_caller(Some(caller)),
+                None => return self.wrong_password().await,
+            }
         }
-        self.authenticated |= hello.auth.is_some();
-        if !self.authenticated {
+        if self.caller.is_none() {
             let text = "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
                         AUTH <user> <pass> option can be used to authenticate the client and select the RESP \
                         protocol version at the same time";
@@ -227,31 +289,48 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn auth(&mut self, credentials: &Credentials<'_>) -> Go {
-        if self.ingest.password.is_empty() {
-            let text = "AUTH was called without a password being configured (ingest.password)";
-            return self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+        if let Some(caller) = self.ingest.known(credentials, self.peer.ip(), self.now_ms) {
+            self.become_caller(Some(caller));
+            return self.say(|reply| reply.ok()).await;
         }
-        if !self.is_password(credentials) {
-            return self.wrong_password().await;
+        if self.ingest.password.is_empty() && credentials.user == USER_DEFAULT.as_bytes() {
+            self.note_refusal();
+            let text = "AUTH was called without a password being configured (ingest.password), and this is no key";
+            let go = self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+            return self.count_failure(go);
         }
-        self.authenticated = true;
-        self.say(|reply| reply.ok()).await
+        self.wrong_password().await
     }
 
-    fn is_password(&self, credentials: &Credentials<'_>) -> bool {
-        let password = self.ingest.password.as_bytes();
-        password.is_empty() || bool::from(password.ct_eq(credentials.password))
+    /// What was allowed to whoever this was before is not theirs.
+    fn become_caller(&mut self, caller: Option<Caller>) {
+        (self.caller, self.allowance) = (caller, Allowance::default());
     }
 
     async fn wrong_password(&mut self) -> Go {
-        self.auth_failures += 1;
+        self.note_refusal();
         let text = "invalid username-password pair or user is disabled.";
         let go = self.say(|reply| reply.error(ErrorCode::WrongPass, text)).await;
+        self.count_failure(go)
+    }
+
+    fn note_refusal(&self) {
+        self.ingest.access.note_refusal(Door::Ingest, Some(self.peer.ip()));
+    }
+
+    fn count_failure(&mut self, go: Go) -> Go {
+        self.auth_failures += 1;
         if self.auth_failures >= AUTH_FAILURES_MAX {
             tracing::warn!(peer = %self.peer, "closed after {AUTH_FAILURES_MAX} wrong passwords");
             return Go::Close;
         }
         go
+    }
+
+    /// Says why, and closes: the caller's key is no longer valid.
+    async fn put_out(&mut self) -> Go {
+        self.say(|reply| reply.error(ErrorCode::NoAuth, KEY_ENDED)).await;
+        Go::Close
     }
 
     async fn small_talk(&mut self, command: &Command<'_>) -> Go {
@@ -261,7 +340,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
         match answer {
             Answer::WrittenThenClose => Go::Close,
             Answer::WrittenThenForget => {
-                self.authenticated = self.ingest.password.is_empty();
+                self.become_caller(self.ingest.anybody(self.peer.ip()));
                 go
             }
             Answer::Written | Answer::NotMine => go,

@@ -9,15 +9,17 @@
 //!
 //! Invariants
 //! - No id is answered before its message is durable.
+//! - A command is carried out only in the name of somebody who may say it, and whose key is valid at that moment.
 //! - What a connection, and all together, have read and not yet answered is bounded; beyond it, nobody reads.
 //!
 //! Not here: what frames and commands look like (`posthaste_protocol`), what makes a message acceptable
-//! (`publish`).
+//! (`publish`), who somebody with a key is (`access`).
 
 mod batch;
 mod connection;
 mod read;
 mod replies;
+mod who;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +32,9 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::access::Access;
 use crate::catalog::Catalog;
+use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::publish::PublishLimits;
@@ -46,8 +50,14 @@ pub(crate) struct Ingest {
     pub(crate) reader: LogReader,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: PublishLimits,
-    /// Empty: none is asked for.
+    /// Who may come in by a key.
+    pub(crate) access: Arc<Access>,
+    /// The clock by which paces are held.
+    pub(crate) clock: Clock,
+    /// Empty: there is none.
     pub(crate) password: String,
+    /// Whether everybody must authenticate although there is no password.
+    pub(crate) require_key: bool,
     pub(crate) connections_max: u32,
     pub(crate) idle_timeout: Duration,
     /// A permit for each byte of payload that is read and not yet answered.

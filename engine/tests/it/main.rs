@@ -7,6 +7,7 @@
 //! | what becomes of them | `chains`, `outcomes`, `retries`, `lockout`, `fairness`, `history`, `repair` |
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
+//! | who may come in | `api_keys` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
@@ -17,6 +18,7 @@
 //! are not installed are skipped, which is said on standard error; with `POSTHASTE_REQUIRE_ALL=1` a missing one is a failure.
 
 mod alerts;
+mod api_keys;
 mod audit;
 mod bad_frames;
 mod bad_input;

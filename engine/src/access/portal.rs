@@ -23,7 +23,7 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use parking_lot::Mutex;
 
 use super::pace::Pace;
-use super::{Actor, Binding, Caller, Scopes};
+use super::{Actor, Binding, Caller, RateLimits, Scopes};
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
 
@@ -59,7 +59,9 @@ pub enum PortalError {
 /// See the head of this file.
 pub struct Portal {
     key: hmac::Key,
-    rate_max: u32,
+    limits: RateLimits,
+    /// Nobody publishes with such a token.
+    messages: Arc<Pace>,
     /// When each expires, unix seconds.
     logged_out: Mutex<HashMap<[u8; RANDOM_BYTES], u64>>,
     /// All tokens of an application share one.
@@ -77,7 +79,7 @@ struct Claim {
 
 impl Portal {
     /// With the key in this folder, which is made if it is not there.
-    pub fn open(folder: &Path, rate_max: u32) -> Result<Self, PortalError> {
+    pub fn open(folder: &Path, limits: RateLimits) -> Result<Self, PortalError> {
         let path = folder.join(KEY_FILE);
         let key = match File::open(&path) {
             Ok(mut file) => {
@@ -90,14 +92,15 @@ impl Portal {
             }
             Err(error) => return Err(PortalError::Io { path, error }),
         };
-        Ok(Self::with_key(&key, rate_max))
+        Ok(Self::with_key(&key, limits))
     }
 
     /// With this key.
-    pub(crate) fn with_key(key: &[u8; KEY_BYTES], rate_max: u32) -> Self {
+    pub(crate) fn with_key(key: &[u8; KEY_BYTES], limits: RateLimits) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            rate_max,
+            limits,
+            messages: limits.messages(None),
             logged_out: Mutex::default(),
             paces: Mutex::default(),
         }
@@ -110,7 +113,7 @@ impl Portal {
     }
 
     /// A token for the people of this application, until then.
-    pub(in crate::api) fn issue(
+    pub(crate) fn issue(
         &self,
         application: ApplicationId,
         read_only: bool,
@@ -140,12 +143,15 @@ impl Portal {
             actor: Actor { name: format!("portal:{}", claim.application).into() },
             scopes: Scopes::of(&[&[Scope::Read], writes].concat()),
             bound_to: Some(Binding::Id(claim.application)),
+            event_types: None,
             pace: self.pace(claim.application),
+            messages: Arc::clone(&self.messages),
+            made: None,
         })
     }
 
     /// From now on this token is not accepted. `false` if it is none of ours.
-    pub(in crate::api) fn log_out(&self, token: &str, now_secs: u64) -> bool {
+    pub(crate) fn log_out(&self, token: &str, now_secs: u64) -> bool {
         let Some(claim) = self.claim(token) else { return false };
         let mut logged_out = self.logged_out.lock();
         logged_out.insert(claim.random, claim.expires_secs);
@@ -170,7 +176,7 @@ impl Portal {
     /// Bounded by the number of applications: only they have tokens.
     fn pace(&self, application: ApplicationId) -> Arc<Pace> {
         let mut paces = self.paces.lock();
-        Arc::clone(paces.entry(application).or_insert_with(|| Arc::new(Pace::new(self.rate_max))))
+        Arc::clone(paces.entry(application).or_insert_with(|| self.limits.requests()))
     }
 }
 
@@ -223,10 +229,11 @@ fn write_new_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
 mod tests {
     use super::*;
 
+    const LIMITS: RateLimits = RateLimits { requests: 10, messages: 10 };
     const APPLICATION: ApplicationId = ApplicationId::from_u64(42);
 
     fn portal() -> Portal {
-        Portal::with_key(&[7; KEY_BYTES], 10)
+        Portal::with_key(&[7; KEY_BYTES], LIMITS)
     }
 
     #[test]
@@ -252,7 +259,7 @@ mod tests {
         }
         assert!(portal.caller(&token[..token.len() - 1], 0).is_none());
         assert!(portal.caller(PREFIX, 0).is_none());
-        assert!(Portal::with_key(&[8; KEY_BYTES], 10).caller(&token, 0).is_none());
+        assert!(Portal::with_key(&[8; KEY_BYTES], LIMITS).caller(&token, 0).is_none());
     }
 
     #[test]
@@ -276,11 +283,11 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let token = Portal::open(folder.path(), 1).expect("made").issue(APPLICATION, false, 9);
-        assert!(Portal::open(folder.path(), 1).expect("read").caller(&token, 0).is_some());
+        let token = Portal::open(folder.path(), LIMITS).expect("made").issue(APPLICATION, false, 9);
+        assert!(Portal::open(folder.path(), LIMITS).expect("read").caller(&token, 0).is_some());
         let file = folder.path().join(KEY_FILE);
         assert_eq!(std::fs::metadata(&file).expect("there").permissions().mode() & 0o777, 0o600);
         std::fs::write(&file, "short").expect("written");
-        assert!(matches!(Portal::open(folder.path(), 1), Err(PortalError::Damaged { .. })));
+        assert!(matches!(Portal::open(folder.path(), LIMITS), Err(PortalError::Damaged { .. })));
     }
 }
