@@ -21,8 +21,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
-use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::access::{self, Access, Keys, MadeKeys, Portal, RateLimits};
+use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::{self, Answers, Api};
 use crate::catalog::{AuditKey, Catalog, Disabled, Editor, EndpointRules, KeptLimits};
 use crate::clock::{self, Clock};

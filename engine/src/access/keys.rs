@@ -101,7 +101,9 @@ mod tests {
     const LIMITS: RateLimits = RateLimits { requests: 1, messages: 1 };
 
     fn name(keys: &Keys, token: Option<&str>) -> Option<String> {
-        token.map_or_else(|| keys.anybody(), |token| keys.caller(token)).map(|caller| caller.actor.name.to_string())
+        token
+            .map_or_else(|| keys.anybody(), |token| keys.caller(token))
+            .map(|caller| caller.actor.name.to_string())
     }
 
     #[test]

@@ -113,12 +113,7 @@ impl Portal {
     }
 
     /// A token for the people of this application, until then.
-    pub(crate) fn issue(
-        &self,
-        application: ApplicationId,
-        read_only: bool,
-        expires_secs: u64,
-    ) -> String {
+    pub(crate) fn issue(&self, application: ApplicationId, read_only: bool, expires_secs: u64) -> String {
         let mut random = [0; RANDOM_BYTES];
         rand::fill(&mut random).expect("the system's random source works");
         let mut token = Claim { read_only, application, expires_secs, random }.encode();

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::Extensions;
 use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Extensions;
 use axum::http::header::CONTENT_TYPE;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};

@@ -10,9 +10,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::Api;
 use super::audit::address_of;
-use crate::access::Caller;
 use super::error::ApiError;
 use super::extract::Named;
+use crate::access::Caller;
 use crate::clock::unix_ms;
 use crate::config::Scope;
 

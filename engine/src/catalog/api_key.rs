@@ -83,7 +83,8 @@ impl ApiKeyDraft {
         }
         if let Some(rate) = self.events_per_second.filter(|rate| !(1..=EVENTS_PER_SECOND_MAX).contains(rate))
         {
-            let problem = format!("is {rate}; it must be 1 to {EVENTS_PER_SECOND_MAX}, or null for the usual");
+            let problem =
+                format!("is {rate}; it must be 1 to {EVENTS_PER_SECOND_MAX}, or null for the usual");
             return Err(FieldError::new("eventsPerSecond", problem));
         }
         match self.expires_ms {

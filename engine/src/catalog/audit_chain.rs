@@ -44,7 +44,9 @@ pub enum ChainBroken {
         why: String,
     },
     /// A number is left out, or comes twice.
-    #[error("line {line}: aud_{found} follows aud_{after}: entries are missing, or in another order (or this export was filtered)")]
+    #[error(
+        "line {line}: aud_{found} follows aud_{after}: entries are missing, or in another order (or this export was filtered)"
+    )]
     Numbers {
         /// Which line.
         line: u64,
@@ -54,7 +56,9 @@ pub enum ChainBroken {
         found: u64,
     },
     /// A line that is not the one that the next entry was made after.
-    #[error("line {line}: aud_{found} does not hold the hash of what is before it: that was altered, or this was")]
+    #[error(
+        "line {line}: aud_{found} does not hold the hash of what is before it: that was altered, or this was"
+    )]
     Hash {
         /// Which line.
         line: u64,

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::{AuditKey, BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules, KeptLimits};
+use super::{
+    AuditKey, BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules, KeptLimits,
+};
 use crate::config::UnknownEventTypes;
 
 /// Keeps what was committed.

@@ -383,7 +383,7 @@ impl Catalog {
             record::Key::Alert(id) => self.books.write().remove_alert(id),
             record::Key::Failing(id) => self.books.write().remove_failing(id),
             record::Key::Audit(number) => self.books.write().audit_mut().remove(number),
-            record::Key::ApiKey(id) => {
+            record::Key::Access(id) => {
                 self.books.write().remove_api_key(id);
                 tell(&subscribers, &CatalogEvent::ApiKeyRemoved(id));
             }

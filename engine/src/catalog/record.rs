@@ -26,7 +26,9 @@ const AUDIT_DIGITS: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A key of another form.
-    #[error("catalog key '{key}' is none of app/, ep/, key/, al/, fs/, task/ with an id, et/<name>, au/<number>")]
+    #[error(
+        "catalog key '{key}' is none of app/, ep/, key/, al/, fs/, task/ with an id, et/<name>, au/<number>"
+    )]
     Key {
         /// The key, what is not text replaced, cut to 64 characters.
         key: String,
@@ -60,7 +62,7 @@ pub enum RecordError {
 /// The key of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key<'a> {
-    ApiKey(ApiKeyId),
+    Access(ApiKeyId),
     Application(ApplicationId),
     Endpoint(EndpointId),
     EventType(&'a str),
@@ -75,7 +77,7 @@ impl<'a> Key<'a> {
         let parse = || {
             let text = std::str::from_utf8(key).ok()?;
             if let Some(id) = text.strip_prefix(API_KEY) {
-                return id.parse().ok().map(Self::ApiKey);
+                return id.parse().ok().map(Self::Access);
             }
             if let Some(id) = text.strip_prefix(APPLICATION) {
                 return id.parse().ok().map(Self::Application);
@@ -102,7 +104,7 @@ impl<'a> Key<'a> {
 
     fn to_bytes(self) -> Vec<u8> {
         match self {
-            Self::ApiKey(id) => format!("{API_KEY}{id}").into(),
+            Self::Access(id) => format!("{API_KEY}{id}").into(),
             Self::Application(id) => format!("{APPLICATION}{id}").into(),
             Self::Endpoint(id) => format!("{ENDPOINT}{id}").into(),
             Self::EventType(name) => format!("{EVENT_TYPE}{name}").into(),
@@ -135,7 +137,7 @@ pub(super) enum Record {
 impl Record {
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, RecordError> {
         let record = match Key::parse(key)? {
-            Key::ApiKey(_) => Self::ApiKey(Arc::new(read(key, value)?)),
+            Key::Access(_) => Self::ApiKey(Arc::new(read(key, value)?)),
             Key::Application(_) => Self::Application(Arc::new(read(key, value)?)),
             Key::Endpoint(_) => Self::Endpoint(Arc::new(read(key, value)?)),
             Key::EventType(_) => Self::EventType(Arc::new(read(key, value)?)),
@@ -156,7 +158,7 @@ impl Record {
 
     pub(super) fn key(&self) -> Key<'_> {
         match self {
-            Self::ApiKey(key) => Key::ApiKey(key.id),
+            Self::ApiKey(key) => Key::Access(key.id),
             Self::Application(application) => Key::Application(application.id),
             Self::Endpoint(endpoint) => Key::Endpoint(endpoint.id),
             Self::EventType(event_type) => Key::EventType(&event_type.name),

@@ -288,7 +288,7 @@ fn an_entry_that_cannot_be_read_is_named() {
     let load = |key: &str, value: &str| Catalog::load([(key.into(), value.into())]).unwrap_err().to_string();
     assert_eq!(
         load("x/y", "{}"),
-        "catalog key 'x/y' is none of app/, ep/, al/, fs/, task/ with an id, et/<name>, au/<number>"
+        "catalog key 'x/y' is none of app/, ep/, key/, al/, fs/, task/ with an id, et/<name>, au/<number>"
     );
     assert!(load("et/a", "{").starts_with("catalog entry et/a cannot be read: "));
     let misplaced = load("et/a", r#"{"name":"b","created_ms":1,"updated_ms":1}"#);
@@ -376,7 +376,8 @@ async fn what_an_object_is_after_a_change_it_is_before_the_next_one_also_after_a
     again.edit_endpoint(endpoint.id, |draft| draft.description = "y".into()).await.unwrap();
     again.rotate_secret(endpoint.id, NewSecret::default(), 0).await.unwrap();
     again.remove_endpoint(endpoint.id).await.unwrap();
-    let about: Vec<_> = lines(&again).into_iter().filter(|line| line["object"] == endpoint.id.to_string()).collect();
+    let about: Vec<_> =
+        lines(&again).into_iter().filter(|line| line["object"] == endpoint.id.to_string()).collect();
     assert_eq!(about.len(), 5);
     assert!(about[0]["before"].is_null() && about[4]["after"].is_null());
     for pair in about.windows(2) {
@@ -395,7 +396,8 @@ async fn an_application_has_so_many_endpoints_at_most_and_room_again_when_one_go
         last = Some(made.id);
     }
     let refused = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap_err();
-    let expected = "there are 50 endpoints of this application; the limit is 50 (limits.endpoints_per_application_max)";
+    let expected =
+        "there are 50 endpoints of this application; the limit is 50 (limits.endpoints_per_application_max)";
     assert_eq!(refused.to_string(), expected);
     let draft = ApplicationDraft { name: "other".into(), ..ApplicationDraft::default() };
     let other = editor.create_application(draft).await.unwrap();
@@ -430,16 +432,32 @@ async fn a_key_is_stored_without_its_token_and_goes_with_its_application() {
 #[tokio::test]
 async fn keys_are_checked_and_counted() {
     let (editor, _, application) = with_application().await;
-    let refusal = async |draft: ApiKeyDraft| editor.create_api_key(draft, "test").await.unwrap_err().to_string();
+    let refusal =
+        async |draft: ApiKeyDraft| editor.create_api_key(draft, "test").await.unwrap_err().to_string();
     let draft = key_draft(None);
     for (draft, expected) in [
         (ApiKeyDraft { name: String::new(), ..draft.clone() }, "name must not be empty"),
         (ApiKeyDraft { scopes: vec![], ..draft.clone() }, "scopes has 0 items; it must have 1 to 5"),
-        (ApiKeyDraft { event_types: Some(vec![]), ..draft.clone() }, "eventTypes has 0 items; it must have 1 to 100"),
-        (ApiKeyDraft { event_types: Some(vec!["a b".into()]), ..draft.clone() }, "eventTypes is 'a b'; it must consist of letters, digits, '-', '_' and '.'"),
-        (ApiKeyDraft { events_per_second: Some(0), ..draft.clone() }, "eventsPerSecond is 0; it must be 1 to 10000000, or null for the usual"),
-        (ApiKeyDraft { expires_ms: Some(1), ..draft.clone() }, "expiresAt is over already; it must be in the future"),
-        (ApiKeyDraft { application: Some(crate::core::ids::ApplicationId::from_u64(1)), ..draft.clone() }, "there is no such application"),
+        (
+            ApiKeyDraft { event_types: Some(vec![]), ..draft.clone() },
+            "eventTypes has 0 items; it must have 1 to 100",
+        ),
+        (
+            ApiKeyDraft { event_types: Some(vec!["a b".into()]), ..draft.clone() },
+            "eventTypes is 'a b'; it must consist of letters, digits, '-', '_' and '.'",
+        ),
+        (
+            ApiKeyDraft { events_per_second: Some(0), ..draft.clone() },
+            "eventsPerSecond is 0; it must be 1 to 10000000, or null for the usual",
+        ),
+        (
+            ApiKeyDraft { expires_ms: Some(1), ..draft.clone() },
+            "expiresAt is over already; it must be in the future",
+        ),
+        (
+            ApiKeyDraft { application: Some(crate::core::ids::ApplicationId::from_u64(1)), ..draft.clone() },
+            "there is no such application",
+        ),
     ] {
         assert_eq!(refusal(draft).await, expected);
     }

@@ -103,7 +103,8 @@ mod tests {
     fn what_has_another_form_is_none() {
         let token = NewToken::generate("live", ID).text;
         let cut = &token[..token.len() - 1];
-        for text in ["", "ph", "ph_live", cut, &format!("{token}x"), &token.replace("ph_", "pk_"), "portal_x"] {
+        for text in ["", "ph", "ph_live", cut, &format!("{token}x"), &token.replace("ph_", "pk_"), "portal_x"]
+        {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse(&token.replace("ph_live_0", "ph_live_*")), None);
@@ -114,7 +115,10 @@ mod tests {
         let tokens: HashSet<String> = (0..2_000).map(|_| secret()).collect();
         assert_eq!(tokens.len(), 2_000);
         let mut counts: HashMap<char, usize> = HashMap::new();
-        tokens.iter().flat_map(|token| token.chars()).for_each(|digit| *counts.entry(digit).or_default() += 1);
+        tokens
+            .iter()
+            .flat_map(|token| token.chars())
+            .for_each(|digit| *counts.entry(digit).or_default() += 1);
         // 86,000 draws from 62: 1387 each, with a standard deviation of 37; eight of them to either side.
         assert_eq!(counts.len(), 62);
         assert!(counts.values().all(|count| (1_090..1_690).contains(count)), "{counts:?}");

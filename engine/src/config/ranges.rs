@@ -46,7 +46,12 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
         return Err(range("ingest.password", value, "must be at most 512 characters"));
     }
     let guarded = !ingest.password.is_empty() || ingest.require_key;
-    loopback("ingest.listen", ingest.listen, guarded, "ingest.password is empty and ingest.require_key false")?;
+    loopback(
+        "ingest.listen",
+        ingest.listen,
+        guarded,
+        "ingest.password is empty and ingest.require_key false",
+    )?;
     check_api(config)?;
     check_limits(&config.limits)
 }
@@ -86,7 +91,9 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
 
 /// Names of keys stand in the records of who did what, beside those that are given to the rest.
 fn key_name_problem(name: &str) -> Option<&'static str> {
-    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") || name.starts_with("key_")
+    if ["anonymous", "posthaste"].contains(&name)
+        || name.starts_with("token-")
+        || name.starts_with("key_")
         || ["default", "stranger", "command-line"].contains(&name)
     {
         return Some("this name stands for somebody else already");

@@ -295,7 +295,8 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
         }
         if self.ingest.password.is_empty() && credentials.user == USER_DEFAULT.as_bytes() {
             self.note_refusal();
-            let text = "AUTH was called without a password being configured (ingest.password), and this is no key";
+            let text =
+                "AUTH was called without a password being configured (ingest.password), and this is no key";
             let go = self.say(|reply| reply.error(ErrorCode::Err, text)).await;
             return self.count_failure(go);
         }

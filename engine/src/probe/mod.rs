@@ -74,7 +74,9 @@ pub enum ProbeError {
         waiting: usize,
     },
     /// The same application has as many as one may have.
-    #[error("{count} tests of this application wait or are under way already (probe.per_application_max); try again in a second")]
+    #[error(
+        "{count} tests of this application wait or are under way already (probe.per_application_max); try again in a second"
+    )]
     ApplicationBusy {
         /// How many it may have.
         count: usize,

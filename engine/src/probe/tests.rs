@@ -62,7 +62,13 @@ fn probe(url: &str) -> Probe {
 }
 
 fn settings(show_private: bool) -> ProbeSettings {
-    ProbeSettings { delivery: config(), in_flight_max: 1, waiting_max: 1, per_application_max: 2, show_private }
+    ProbeSettings {
+        delivery: config(),
+        in_flight_max: 1,
+        waiting_max: 1,
+        per_application_max: 2,
+        show_private,
+    }
 }
 
 fn on_its_thread<F: Future>(test: F) -> F::Output {

@@ -5,7 +5,8 @@ use posthaste_protocol::value::Value as Reply;
 use serde_json::{Value, json};
 
 use crate::harness::{
-    APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Resp, Site, Tool, World, binary, bulk, error_text, python_with, wait_for_async,
+    APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Resp, Site, Tool, World, binary, bulk, error_text,
+    python_with, wait_for_async,
 };
 
 /// A key that was made.
@@ -95,7 +96,10 @@ async fn names_and_keys_that_do_not_belong_together_are_refused_and_so_are_links
     for words in [&["somebody", key.token][..], &[&wrong], &["shop", &wrong], &[portal]] {
         let mut resp = world.resp().await;
         assert!(!matches!(auth(&mut resp, words).await, Reply::Simple(_)), "{words:?}");
-        assert!(error_text(&resp.xadd(APPLICATION, EVENT_TYPE, "1").await).starts_with("NOAUTH "), "{words:?}");
+        assert!(
+            error_text(&resp.xadd(APPLICATION, EVENT_TYPE, "1").await).starts_with("NOAUTH "),
+            "{words:?}"
+        );
     }
     let mut resp = world.resp().await;
     let hello = resp.call(&["HELLO", "3", "AUTH", "shop", key.token]).await;
@@ -170,11 +174,8 @@ async fn who_publishes_faster_than_their_key_may_is_told_how_long_to_wait_and_no
         let mut resp = world.resp().await;
         auth(&mut resp, &[key.token]).await;
         let replies = resp.pipeline(&vec![xadd.clone(); 200]).await;
-        let refused: Vec<String> = replies
-            .iter()
-            .filter(|reply| matches!(reply, Reply::Error(_)))
-            .map(error_text)
-            .collect();
+        let refused: Vec<String> =
+            replies.iter().filter(|reply| matches!(reply, Reply::Error(_))).map(error_text).collect();
         // Two hundred take less than the forty seconds that five a second allow.
         assert_eq!(!refused.is_empty(), is_limited, "{refused:?}");
         assert!(refused.iter().all(|text| text.starts_with("RATELIMIT retry after ")), "{refused:?}");

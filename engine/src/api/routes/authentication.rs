@@ -1,8 +1,8 @@
 //! `/auth`
 
 use super::super::openapi::{Operation, query};
-use super::super::{api_key, portal_access};
 use super::super::route::Route;
+use super::super::{api_key, portal_access};
 use crate::config::Scope;
 
 const TAG: &str = "Authentication";

@@ -75,6 +75,19 @@ async fn a_key_that_was_revoked_opens_nothing_when_the_revocation_is_answered() 
 }
 
 #[tokio::test]
+async fn where_nobody_is_asked_any_token_will_do_but_not_a_key_that_is_no_longer_valid() {
+    let world = World::new();
+    assert_eq!(call(&world, "GET", "/app", Value::Null, "whatever").await.0, 200);
+    let body = json!({ "name": "a", "scopes": ["admin"] });
+    let (_, made) = call(&world, "POST", "/auth/api-key", body, "whatever").await;
+    let token = made["token"].as_str().unwrap();
+    assert_eq!(call(&world, "GET", "/app", Value::Null, token).await.0, 200);
+    let path = format!("/auth/api-key/{}", made["id"].as_str().unwrap());
+    assert_eq!(call(&world, "DELETE", &path, Value::Null, "whatever").await.0, 204);
+    assert_eq!(call(&world, "GET", "/app", Value::Null, token).await.0, 401);
+}
+
+#[tokio::test]
 async fn a_key_runs_out_in_a_while_and_never_later_than_it_would_have() {
     let world = world().await;
     let (id, token) = make(&world, json!({ "name": "a", "scopes": ["read"] })).await;
@@ -131,7 +144,8 @@ async fn keys_publish_the_event_types_that_they_are_for_whether_made_or_configur
         assert_eq!(publish("invoice.paid").await.0, 202);
         let (status, answer) = publish("user.signup").await;
         assert_eq!((status, &answer["code"]), (403, &json!("forbidden")), "{answer}");
-        let messages = ["user.signup", "invoice.paid"].map(|name| json!({ "eventType": name, "payload": {} }));
+        let messages =
+            ["user.signup", "invoice.paid"].map(|name| json!({ "eventType": name, "payload": {} }));
         let batch = json!({ "messages": messages });
         let (status, answer) = call(&world, "POST", "/app/acme/msg/batch", batch, token).await;
         assert_eq!((status, &answer["data"][0]["code"]), (202, &json!("forbidden")), "{answer}");

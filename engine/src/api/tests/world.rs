@@ -17,8 +17,8 @@ use crate::api::DeliveryCursor;
 use crate::api::{
     Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
     EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage,
-    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages,
-    StoredAttempt, StoredDelivery, StoredMessage, Tasks, router,
+    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};

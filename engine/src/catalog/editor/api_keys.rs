@@ -75,7 +75,7 @@ impl Editor {
     pub async fn revoke_api_key(&self, id: ApiKeyId) -> Result<(), CatalogError> {
         let turn = self.turn().await;
         self.catalog.api_key(id).ok_or(CatalogError::NotFound { what: WHAT })?;
-        self.remove(turn, [Key::ApiKey(id)].into_iter()).await
+        self.remove(turn, [Key::Access(id)].into_iter()).await
     }
 
     /// Writes down when keys were used. The first use of each is recorded, in its own name.

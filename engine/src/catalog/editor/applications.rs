@@ -90,7 +90,7 @@ impl Editor {
             (books.endpoint_ids(id), books.api_keys_of(id))
         };
         // What is for this application alone could not be used any more, and would be forgotten by everybody.
-        let keys = keys.into_iter().map(Key::ApiKey);
+        let keys = keys.into_iter().map(Key::Access);
         let gone = endpoints.into_iter().map(Key::Endpoint).chain(keys).chain([Key::Application(id)]);
         self.remove(turn, gone).await
     }

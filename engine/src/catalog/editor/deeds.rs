@@ -63,7 +63,7 @@ impl Editor {
         }
         let (what, object, present) = self.object(key)?;
         let application = match key {
-            Key::Endpoint(_) | Key::ApiKey(_) => self.application_of(change),
+            Key::Endpoint(_) | Key::Access(_) => self.application_of(change),
             _ => None,
         };
         let digest = |value: &[u8]| self.kept.audit_key.digest(&lasting(key, value));
@@ -109,9 +109,7 @@ impl Editor {
             Key::EventType(name) => {
                 ("event_type", name.into(), books.event_type(name).map(Record::EventType).map(stored))
             }
-            Key::ApiKey(id) => {
-                ("api_key", id.to_string(), books.api_key(id).map(Record::ApiKey).map(stored))
-            }
+            Key::Access(id) => ("api_key", id.to_string(), books.api_key(id).map(Record::ApiKey).map(stored)),
             Key::Task(_) | Key::Alert(_) | Key::Failing(_) | Key::Audit(_) => return None,
         })
     }
@@ -120,7 +118,7 @@ impl Editor {
     fn application_of(&self, change: &Change) -> Option<String> {
         let present = match Key::parse(&change.key) {
             Ok(Key::Endpoint(id)) => self.catalog.endpoint_by_id(id).map(Record::Endpoint),
-            Ok(Key::ApiKey(id)) => self.catalog.api_key(id).map(Record::ApiKey),
+            Ok(Key::Access(id)) => self.catalog.api_key(id).map(Record::ApiKey),
             _ => None,
         };
         let record = present.or_else(|| Record::parse(&change.key, change.value.as_deref()?).ok());
@@ -134,7 +132,7 @@ impl Editor {
 
 /// A value without what is written down beside the audit log: when a key was last used.
 fn lasting<'v>(key: Key<'_>, value: &'v [u8]) -> Cow<'v, [u8]> {
-    let (Key::ApiKey(_), Ok(present)) = (key, serde_json::from_slice::<ApiKey>(value)) else {
+    let (Key::Access(_), Ok(present)) = (key, serde_json::from_slice::<ApiKey>(value)) else {
         return value.into();
     };
     let unused = Record::ApiKey(Arc::new(ApiKey { last_used_ms: None, ..present }));
