@@ -95,6 +95,7 @@ impl Directory {
                 self.application_pace(application.id)
                     .set(application.throttle_rate.and_then(NonZeroU16::new));
             }
+            CatalogEvent::ApiKeyChanged(_) | CatalogEvent::ApiKeyRemoved(_) => {}
             CatalogEvent::ApplicationRemoved(id) => {
                 self.application_paces.pin().remove(id);
             }

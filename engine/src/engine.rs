@@ -21,11 +21,12 @@ use posthaste_storage::log::{Log, LogOptions, LogReader};
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
+use crate::access::{self, Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::serve::{self, Patience, Server};
-use crate::api::{self, Access, Answers, Api, Keys, Portal};
+use crate::api::{self, Answers, Api};
 use crate::budget::Budget;
-use crate::catalog::{Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
+use crate::catalog::{AuditKey, Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
 use crate::config::{self, Config};
 use crate::core::ids::EndpointId;
@@ -59,6 +60,9 @@ use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
 /// How long publishers may take to read their last answers when the engine stops.
 const ANSWERS_OUT: Duration = Duration::from_secs(1);
 
+/// How long it may take to write down who came in last.
+const NOTES_OUT: Duration = Duration::from_secs(1);
+
 /// How long the last spans may take to reach the collector when the engine stops.
 const SPANS_OUT: Duration = Duration::from_secs(2);
 
@@ -72,6 +76,8 @@ pub struct Engine {
     writer: WriterHandle,
     writer_thread: JoinHandle<(Log, CatalogStore)>,
     exporter: Option<tokio::task::JoinHandle<()>>,
+    /// Writes who came in and who was turned away.
+    notes: tokio::task::JoinHandle<()>,
     keeper_thread: JoinHandle<KeeperEnd>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
@@ -97,7 +103,8 @@ impl Engine {
         let doors = runtime.block_on(Doors::open(config))?;
         let (ingest_address, api_address) = (doors.ingest.plain.address(), doors.api.plain.address());
         let delivery = delivery_config(config, egress_policy(config, doors.addresses())?)?;
-        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, delivery)?;
+        let access = Arc::new(access(config, portal(config, &unlocked.keyring)?));
+        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, access, delivery)?;
         let traces = parts.traces(config, runtime.handle())?;
         // It must know what was the matter before anything happens.
         let speaker = parts.speaker(config, &recovered.log, runtime.handle())?;
@@ -110,6 +117,8 @@ impl Engine {
         parts.spawn_listeners(config, &runtime, doors, reader)?;
         let (tcp_tls, http_tls) = behind_tls.map(|address| address.map(tracing::field::display)).into();
         tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, "accepting");
+        let notes = access::keep_notes(parts.access.clone(), parts.editor.clone(), parts.stop.subscribe());
+        let notes = runtime.spawn(notes);
         Ok(Self {
             folder,
             runtime,
@@ -119,6 +128,7 @@ impl Engine {
             writer: parts.writer,
             writer_thread: writer,
             exporter: traces.exporter,
+            notes,
             keeper_thread: keeper,
             metrics: parts.metrics,
             readiness: parts.readiness,
@@ -148,6 +158,8 @@ impl Engine {
         self.readiness.set_stopping();
         // Everybody who listened may have gone already.
         let _ = self.stop.send(true);
+        // What they have to say goes to the log while that takes something.
+        let _ = self.runtime.block_on(async { tokio::time::timeout(NOTES_OUT, self.notes).await });
         self.shards.stop();
         for thread in self.shard_threads {
             thread.join().map_err(|_| anyhow::anyhow!("a shard's thread panicked"))?;
@@ -273,6 +285,7 @@ pub(crate) struct Parts {
     pub(crate) directory: Arc<Directory>,
     pub(crate) editor: Editor,
     pub(crate) catalog: Arc<Catalog>,
+    pub(crate) access: Arc<Access>,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) outcomes: Arc<Outcomes>,
     pub(crate) fresh_from: Arc<FreshFrom>,
@@ -300,6 +313,7 @@ impl Parts {
         clock: Clock,
         recovered: &Recovered,
         unlocked: Unlocked,
+        access: Arc<Access>,
         delivery: DeliveryConfig,
     ) -> anyhow::Result<(Self, Receiver<Heard>)> {
         let shards = Shards::new(config.shards.count.resolve());
@@ -319,11 +333,10 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(delivery.egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
-        let kept = KeptLimits {
-            alerts_max: config.alerts.kept_max as usize,
-            audit_max: config.audit.kept_max as usize,
-            audit_age: config.audit.retention.duration(),
-        };
+        catalog.tell_all(|event| access.made().on_event(event));
+        let keys = access.made().clone();
+        catalog.subscribe(move |event| keys.on_event(event));
+        let kept = kept_limits(config, &access);
         let metrics = Metrics::with(catalog.filter_counts().clone());
         let (ear, heard) = alerts::ear(metrics.clone());
         let listener = ear.clone();
@@ -335,6 +348,7 @@ impl Parts {
             editor: Editor::new(catalog.clone(), changes, rules, kept),
             directory,
             catalog,
+            access,
             keyring,
             outcomes: Outcomes::new(recovered.log.reader()),
             fresh_from: Arc::default(),
@@ -409,7 +423,7 @@ impl Parts {
         };
         let headers = traces::parse_headers(&trace.headers).map_err(refuse)?;
         let tls = self.delivery.trust.client_config(false).context("trace")?.map(Arc::new);
-        let salt = access(config, &self.keyring)?.portal.number_for("trace ids");
+        let salt = self.access.portal.number_for("trace ids");
         let sampler = Sampler::new(trace.sample, salt);
         let (tracer, spans) = traces::tracer(sampler, self.metrics.clone());
         let exporter = Exporter {
@@ -585,7 +599,10 @@ impl Parts {
             reader,
             metrics: self.metrics.clone(),
             limits: self.limits(config),
+            access: self.access.clone(),
+            clock: self.clock,
             password: ingest_config.password.clone(),
+            require_key: ingest_config.require_key,
             places: Places::new(
                 "ingest",
                 ingest_config.connections_max,
@@ -626,7 +643,7 @@ impl Parts {
             health: Some(Arc::new(Condition { directory, vitals, clock: self.clock })),
             probes: self.prober(config)?,
             limits: self.limits(config),
-            access: access(config, &self.keyring)?,
+            access: self.access.clone(),
             answers: answers(config),
             budget: self.budget.clone(),
             public_url,
@@ -639,14 +656,33 @@ impl Parts {
     }
 }
 
-/// Who may use the API.
-fn access(config: &Config, keyring: &Keyring) -> anyhow::Result<Access> {
-    let api = &config.api;
-    let keys = Keys::new(&api.tokens, api.rate_max).with(&api.keys, api.rate_max);
+/// Who may come in.
+pub(crate) fn access(config: &Config, portal: Portal) -> Access {
+    let (api, limits) = (&config.api, rate_limits(config));
+    let keys = Keys::new(&api.tokens, limits).with(&api.keys, limits).required(api.require_key);
+    Access::new(keys, MadeKeys::new(&api.key_environment, limits), portal, limits)
+}
+
+/// What portal tokens of this data folder are signed with.
+pub(crate) fn portal(config: &Config, keyring: &Keyring) -> anyhow::Result<Portal> {
     let accept = config.secrets.accept_unreadable;
-    let portal = Portal::open(&config.data.folder, keyring, accept, api.rate_max)
-        .context("the key of portal tokens")?;
-    Ok(Access { keys, portal })
+    Portal::open(&config.data.folder, keyring, accept, rate_limits(config))
+        .context("the key of portal tokens")
+}
+
+pub(crate) const fn rate_limits(config: &Config) -> RateLimits {
+    RateLimits { requests: config.api.rate_max, messages: config.limits.events_per_second_max }
+}
+
+pub(crate) fn kept_limits(config: &Config, access: &Access) -> KeptLimits {
+    KeptLimits {
+        endpoints_per_application_max: config.limits.endpoints_per_application_max as usize,
+        api_keys_max: config.limits.api_keys_max as usize,
+        alerts_max: config.alerts.kept_max as usize,
+        audit_max: config.audit.kept_max as usize,
+        audit_age: config.audit.retention.duration(),
+        audit_key: AuditKey::new(access.portal.number_for("audit objects")),
+    }
 }
 
 fn answers(config: &Config) -> Answers {
@@ -823,6 +859,7 @@ fn probe_settings(config: &Config, delivery: DeliveryConfig) -> ProbeSettings {
         delivery,
         in_flight_max: probe.in_flight_max as usize,
         waiting_max: probe.waiting_max as usize,
+        per_application_max: probe.per_application_max as usize,
         show_private: probe.show_private,
     }
 }

@@ -14,7 +14,7 @@
 //! What stays under older keys: records of the log, which are never rewritten. Of them only the secrets for URLs that
 //! messages brought along are still read; they go with their segment, or are sealed anew when they are carried forward.
 //!
-//! Not here: how something is sealed (`keyring`), and what (`catalog::sealed`, `api::access::portal`, `writer`).
+//! Not here: how something is sealed (`keyring`), and what (`catalog::sealed`, `access::portal`, `writer`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -30,12 +30,12 @@ use posthaste_storage::log::{CommitError, Log};
 use posthaste_storage::record::{Change as ChangeRecord, Record};
 use posthaste_storage::{EntryId, Position};
 
-use crate::api::Portal;
+use crate::access::Portal;
 use crate::catalog::{self, Catalog, Change, Opened};
 use crate::clock::{Clock, rfc3339, unix_ms};
 use crate::config::Config;
 use crate::data_folder::DataFolder;
-use crate::engine::recovery_settings;
+use crate::engine::{portal, recovery_settings};
 use crate::keyring::{KeyFile, KeyId, Keyring, OpenError, StoredKey, key_of};
 use crate::recovery;
 
@@ -210,9 +210,7 @@ pub fn rotate(config: &Config, out: &mut impl Write) -> anyhow::Result<()> {
     let newest = file.rotate(unix_ms())?;
     let unlocked = unlock(config, &store)?;
     let endpoints = renew(&mut log, &mut store, &unlocked)?;
-    let accept = config.secrets.accept_unreadable;
-    Portal::open(&config.data.folder, &unlocked.keyring, accept, config.api.rate_max)
-        .context("the key of portal tokens")?;
+    portal(config, &unlocked.keyring)?;
     store.close().context("the catalog")?;
     drop((recovered.ledger, log, folder));
     writeln!(out, "{newest} is the newest key of {}", file.path().display())?;

@@ -9,6 +9,7 @@
 //! to attempt, `delivery` makes the attempt, the `keeper` remembers what is still pending, and `outcomes` and
 //! `history` tell what became of it.
 
+pub mod access;
 mod alerts;
 pub mod api;
 mod budget;
@@ -35,6 +36,7 @@ mod listener;
 pub mod logging;
 mod message;
 pub mod metrics;
+pub mod offline;
 mod outcomes;
 pub mod payload;
 pub mod probe;

@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use posthaste::cli::{Cli, Command, ConfigCommand, KeysCommand};
+use posthaste::catalog::verify_chain;
+use posthaste::cli::{AuditCommand, Cli, Command, ConfigCommand, KeysCommand, NewKey, TokenCommand};
 use posthaste::config::{Config, DEFAULT_TOML};
 use posthaste::engine::Engine;
-use posthaste::{demo, keys, logging};
+use posthaste::{demo, keys, logging, offline};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
@@ -44,6 +45,10 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
             }
             Ok(true)
         }
+        Command::Token { command: TokenCommand::Create(new) } => create_key(&new),
+        Command::Audit { command: AuditCommand::Verify { file, previous } } => {
+            verify_audit(&file, previous.as_deref())
+        }
         Command::Config { command: ConfigCommand::Check { config } } => {
             load(config.as_deref())?;
             writeln!(std::io::stdout(), "the configuration is valid")?;
@@ -52,6 +57,39 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Config { command: ConfigCommand::Show } => {
             std::io::stdout().write_all(DEFAULT_TOML.as_bytes())?;
             Ok(true)
+        }
+    }
+}
+
+/// Prints the token of a new key alone on standard output, and all else on standard error.
+fn create_key(new: &NewKey) -> anyhow::Result<bool> {
+    let config = load(new.config.as_deref())?;
+    if new.for_config {
+        writeln!(std::io::stdout(), "{}", new.for_config(&config))?;
+        return Ok(true);
+    }
+    logging::start("error", posthaste::config::LogFormat::Text)?;
+    let (key, token) = offline::create_key(&config, new.draft(), new.application.as_deref())?;
+    writeln!(std::io::stderr(), "made {} ({}); this is shown only once:", key.id, key.name)?;
+    writeln!(std::io::stdout(), "{}", token.text)?;
+    Ok(true)
+}
+
+/// Says whether the chain of an export holds, and what it ends with.
+fn verify_audit(file: &Path, previous: Option<&str>) -> anyhow::Result<bool> {
+    let input: Box<dyn std::io::Read> = match file.as_os_str().as_encoded_bytes() {
+        b"-" => Box::new(std::io::stdin()),
+        _ => Box::new(std::fs::File::open(file).with_context(|| file.display().to_string())?),
+    };
+    let mut out = std::io::stdout();
+    match verify_chain(std::io::BufReader::new(input), previous) {
+        Ok(report) => {
+            writeln!(out, "the chain holds: {report}")?;
+            Ok(true)
+        }
+        Err(broken) => {
+            writeln!(out, "the chain is broken: {broken}")?;
+            Ok(false)
         }
     }
 }

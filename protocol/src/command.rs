@@ -54,6 +54,8 @@ pub enum Command<'r> {
     Hello(Hello<'r>),
     /// Authenticate.
     Auth(Credentials<'r>),
+    /// Who am I?
+    AclWhoami,
     /// Is anybody there?
     Ping {
         /// To be sent back instead of `PONG`.

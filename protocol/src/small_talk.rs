@@ -35,7 +35,7 @@ pub enum Answer {
     WrittenThenClose,
     /// The reply is written; the connection is a stranger again, and has to authenticate anew.
     WrittenThenForget,
-    /// All: this is no small talk (HELLO and AUTH too need a look at the password first).
+    /// All: this is no small talk (HELLO, AUTH and ACL WHOAMI too need to know who this is).
     NotMine,
 }
 

@@ -56,7 +56,10 @@ impl Ear {
         match event {
             CatalogEvent::EndpointChanged(endpoint) => self.hear(Heard::Configured(Configured::of(endpoint))),
             CatalogEvent::EndpointRemoved(id, _) => self.hear(Heard::Removed(*id)),
-            CatalogEvent::ApplicationChanged(_) | CatalogEvent::ApplicationRemoved(_) => {}
+            CatalogEvent::ApplicationChanged(_)
+            | CatalogEvent::ApplicationRemoved(_)
+            | CatalogEvent::ApiKeyChanged(_)
+            | CatalogEvent::ApiKeyRemoved(_) => {}
         }
     }
 }

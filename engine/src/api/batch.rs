@@ -10,9 +10,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -23,6 +23,7 @@ use super::extract::{Body, TheApplication};
 use super::fields::Fields;
 use super::message::{MessageOut, parse_and_admit, unpublished};
 use super::query::Query;
+use crate::access::Caller;
 use crate::publish::{Admitted, PublishError};
 
 /// The most messages of a batch.
@@ -43,6 +44,7 @@ enum Entry {
 
 pub(super) async fn create(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     TheApplication(application): TheApplication,
     query: Query,
     Body(body): Body,
@@ -57,7 +59,7 @@ pub(super) async fn create(
     let name = application.id.to_string();
     let judged = messages.into_iter().map(|message| {
         let fields = Fields::parse(message.get().as_bytes())?;
-        parse_and_admit(&api, &name, &fields)
+        parse_and_admit(&api, &caller, &name, &fields)
     });
     let published = publish_admitted(&api, judged.collect()).await;
     let data = published.into_iter().map(|result| entry(result, with_content)).collect();

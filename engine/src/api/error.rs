@@ -78,6 +78,11 @@ impl ApiError {
         Self::forbidden("This token is for one application, and this is about all of them")
     }
 
+    pub(super) fn event_type_forbidden(event_type: &str) -> Self {
+        let shown: String = event_type.escape_debug().take(64).collect();
+        Self::forbidden(format!("This token may not publish the event type '{shown}'"))
+    }
+
     pub(super) fn no_portal_token() -> Self {
         Self::forbidden("Only tokens from app-portal-access can be logged out")
     }
@@ -115,7 +120,8 @@ impl ApiError {
         Self::Plain {
             status: StatusCode::CONFLICT,
             code: "answer_not_kept",
-            detail: "A request with this idempotency-key was carried out; its answer was too large to keep"
+            detail: "A request with this idempotency-key was carried out; its answer was too large to keep, or is \
+                     shown only once"
                 .into(),
         }
     }
@@ -208,7 +214,7 @@ impl From<CatalogError> for ApiError {
         match error {
             CatalogError::Invalid(field) => field.into(),
             CatalogError::NotFound { what } => Self::not_found(what),
-            CatalogError::Taken { .. } | CatalogError::TooManyTasks { .. } => {
+            CatalogError::Taken { .. } | CatalogError::TooManyTasks { .. } | CatalogError::TooMany { .. } => {
                 Self::Plain { status: StatusCode::CONFLICT, code: "conflict", detail: error.to_string() }
             }
             CatalogError::Commit(commit) => commit.into(),
@@ -219,6 +225,10 @@ impl From<CatalogError> for ApiError {
 impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         let answer = error.answer();
+        if let PublishError::TooFast { retry_ms, .. } = error {
+            let seconds = u32::try_from(retry_ms.div_ceil(1_000)).unwrap_or(u32::MAX);
+            return Self::Busy { code: answer.code, detail: error.to_string(), seconds };
+        }
         if error == PublishError::Overloaded {
             return Self::Busy { code: answer.code, detail: error.to_string(), seconds: 1 };
         }
@@ -243,7 +253,9 @@ impl From<ProbeError> for ApiError {
     fn from(error: ProbeError) -> Self {
         let detail = error.to_string();
         match error {
-            ProbeError::Busy { .. } => Self::Busy { code: "too_many_requests", detail, seconds: 1 },
+            ProbeError::Busy { .. } | ProbeError::ApplicationBusy { .. } => {
+                Self::Busy { code: "too_many_requests", detail, seconds: 1 }
+            }
             ProbeError::ShuttingDown => {
                 Self::Plain { status: StatusCode::SERVICE_UNAVAILABLE, code: "shutting_down", detail }
             }

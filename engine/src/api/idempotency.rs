@@ -8,13 +8,17 @@
 //! The handler runs in a task of its own: whoever hangs up half-way and comes again finds the answer.
 //!
 //! Invariants
-//! - At most `keys_max` keys and `bytes_max` bytes of answers are held; beyond that the oldest go.
+//! - At most `keys_max` keys and `bytes_max` bytes of answers are held; beyond that the oldest of whoever has the most
+//!   go (`shares`), so that one caller's flood makes nobody else's answers forgotten.
 //! - A key means something together with the name of who sent it, and with one request: another method, path or
 //!   body under it is refused.
+//! - An answer that is shown only once is not kept.
 //!
 //! Not here: idempotency that survives a restart. That is a message's `eventId`.
 
-use std::collections::{HashMap, VecDeque};
+mod shares;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,10 +33,11 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 
 use super::Api;
-use super::access::Actor;
 use super::error::ApiError;
 use super::extract::Body;
+use crate::access::Actor;
 use crate::core::tick::Tick;
+use shares::{Measure, Place, Shares};
 
 /// The longest key.
 pub(super) const KEY_BYTES_MAX: usize = 256;
@@ -51,7 +56,7 @@ type Digest = [u8; 32];
 struct Answer {
     status: StatusCode,
     content_type: Option<HeaderValue>,
-    /// `None` if it was too large to keep.
+    /// `None` if it was too large to keep, or is shown only once.
     body: Option<Bytes>,
 }
 
@@ -63,6 +68,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Kept {
+    caller: Arc<str>,
     request: Digest,
     /// Which of the requests under this key; others were forgotten.
     turn: u64,
@@ -81,11 +87,13 @@ enum Verdict {
 #[derive(Debug, Default)]
 struct Books {
     kept: HashMap<Digest, Kept>,
-    /// Oldest first.
-    order: VecDeque<(Digest, u64, Tick)>,
-    answers_bytes: usize,
+    shares: Shares<Arc<str>>,
     turns: u64,
 }
+
+/// Marks an answer that has something in it which is shown only once. An extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ShownOnce;
 
 /// See the head of this file.
 #[derive(Debug)]
@@ -101,7 +109,7 @@ impl Answers {
         Self { keys_max, bytes_max, books: Mutex::default() }
     }
 
-    fn begin(&self, key: Digest, request: Digest, now: Tick) -> Verdict {
+    fn begin(&self, caller: &Arc<str>, key: Digest, request: Digest, now: Tick) -> Verdict {
         let mut books = self.books.lock();
         books.forget_before(now - KEPT_FOR);
         if let Some(kept) = books.kept.get(&key) {
@@ -113,8 +121,8 @@ impl Answers {
         }
         books.turns += 1;
         let turn = books.turns;
-        books.kept.insert(key, Kept { request, turn, stage: Stage::UnderWay });
-        books.order.push_back((key, turn, now));
+        books.kept.insert(key, Kept { caller: caller.clone(), request, turn, stage: Stage::UnderWay });
+        books.shares.push(caller, Place { key, turn, begun: now });
         books.shrink(self.keys_max, self.bytes_max);
         Verdict::CarryOut { turn }
     }
@@ -124,9 +132,9 @@ impl Answers {
         let Some(kept) = books.kept.get_mut(&key).filter(|kept| kept.turn == turn) else { return };
         let fits = answer.body.as_ref().is_none_or(|body| body.len() <= self.bytes_max / ANSWER_SHARE);
         let answer = if fits { answer } else { Answer { body: None, ..answer } };
-        let bytes = answer.bytes();
+        let (bytes, caller) = (answer.bytes(), kept.caller.clone());
         kept.stage = Stage::Answered(answer);
-        books.answers_bytes += bytes;
+        books.shares.add_bytes(&caller, bytes);
         books.shrink(self.keys_max, self.bytes_max);
     }
 
@@ -137,37 +145,35 @@ impl Answers {
 
 impl Books {
     fn forget_before(&mut self, moment: Tick) {
-        while self.order.front().is_some_and(|(_, _, begun)| *begun < moment) {
-            self.drop_oldest();
+        while let Some(place) = self.shares.pop_before(moment) {
+            self.remove(place.key, place.turn);
         }
     }
 
     fn shrink(&mut self, keys_max: usize, bytes_max: usize) {
-        while (self.order.len() > keys_max || self.answers_bytes > bytes_max) && self.drop_oldest_answer() {}
-    }
-
-    /// What is under way stays: forgotten, it could be begun a second time. Returns whether there was an answer.
-    fn drop_oldest_answer(&mut self) -> bool {
-        let is_under_way = |key: &Digest, turn: u64| {
-            self.kept.get(key).is_some_and(|kept| kept.turn == turn && matches!(kept.stage, Stage::UnderWay))
+        let too_many = |books: &Self| match () {
+            () if books.shares.keys() > keys_max => Some(Measure::Keys),
+            () if books.shares.bytes() > bytes_max => Some(Measure::Bytes),
+            () => None,
         };
-        let oldest = self.order.iter().position(|(key, turn, _)| !is_under_way(key, *turn));
-        let Some((key, turn, _)) = oldest.and_then(|at| self.order.remove(at)) else { return false };
-        self.remove(key, turn);
-        true
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some((key, turn, _)) = self.order.pop_front() {
-            self.remove(key, turn);
+        while let Some(measure) = too_many(self) {
+            // What is under way stays: forgotten, it could be begun a second time.
+            let is_under_way = |place: &Place| {
+                let kept = self.kept.get(&place.key).filter(|kept| kept.turn == place.turn);
+                kept.is_some_and(|kept| matches!(kept.stage, Stage::UnderWay))
+            };
+            let Some(place) = self.shares.pop_of_largest(measure, |place| !is_under_way(place)) else {
+                return;
+            };
+            self.remove(place.key, place.turn);
         }
     }
 
     fn remove(&mut self, key: Digest, turn: u64) {
         if self.kept.get(&key).is_some_and(|kept| kept.turn == turn)
-            && let Some(Kept { stage: Stage::Answered(answer), .. }) = self.kept.remove(&key)
+            && let Some(Kept { caller, stage: Stage::Answered(answer), .. }) = self.kept.remove(&key)
         {
-            self.answers_bytes -= answer.bytes();
+            self.shares.remove_bytes(&caller, answer.bytes());
         }
     }
 }
@@ -210,7 +216,8 @@ impl Turn {
         };
         if !parts.status.is_server_error() && parts.status != StatusCode::TOO_MANY_REQUESTS {
             let content_type = parts.headers.get(CONTENT_TYPE).cloned();
-            let answer = Answer { status: parts.status, content_type, body: Some(body.clone()) };
+            let kept = parts.extensions.get::<ShownOnce>().is_none().then(|| body.clone());
+            let answer = Answer { status: parts.status, content_type, body: kept };
             self.api.answers.finish(self.key, self.turn, answer);
             self.turn = 0;
         }
@@ -229,19 +236,25 @@ pub(super) async fn check(
         Ok(None) => next.run(request).await,
         Ok(Some(key)) => {
             let key = digest(&[actor.name.as_bytes(), key.as_bytes()]);
-            answer(api, key, request, next).await.unwrap_or_else(ApiError::into_response)
+            answer(api, &actor.name, key, request, next).await.unwrap_or_else(ApiError::into_response)
         }
         Err(error) => error.into_response(),
     }
 }
 
-async fn answer(api: Arc<Api>, key: Digest, request: Request, next: Next) -> Result<Response, ApiError> {
+async fn answer(
+    api: Arc<Api>,
+    caller: &Arc<str>,
+    key: Digest,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
     let (parts, body) = request.into_parts();
     let whole = Request::from_parts(parts.clone(), body);
     let Body(body) = Body::read(whole, &api).await?;
     let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
     let asked = digest(&[parts.method.as_str().as_bytes(), target.as_bytes(), &body]);
-    match api.answers.begin(key, asked, api.clock.now()) {
+    match api.answers.begin(caller, key, asked, api.clock.now()) {
         Verdict::CarryOut { turn } => {
             let turn = Turn { api, key, turn };
             let request = Request::from_parts(parts, body.into());
@@ -288,8 +301,16 @@ mod tests {
         Answer { status: StatusCode::OK, content_type: None, body: Some(vec![b'x'; bytes].into()) }
     }
 
+    fn begin(answers: &Answers, key: u8, request: u8) -> Verdict {
+        answers.begin(&"ann".into(), [key; 32], [request; 32], START)
+    }
+
     fn carried_out(answers: &Answers, key: u8, now: Tick) -> Option<u64> {
-        match answers.begin([key; 32], [1; 32], now) {
+        carried_out_for(answers, "ann", key, now)
+    }
+
+    fn carried_out_for(answers: &Answers, caller: &str, key: u8, now: Tick) -> Option<u64> {
+        match answers.begin(&caller.into(), [key; 32], [1; 32], now) {
             Verdict::CarryOut { turn } => Some(turn),
             _ => None,
         }
@@ -299,10 +320,10 @@ mod tests {
     fn a_repeat_gets_the_first_answer_and_another_request_under_the_key_does_not() {
         let answers = Answers::new(10, 1_000);
         let turn = carried_out(&answers, 1, START).expect("new");
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::UnderWay);
+        assert_eq!(begin(&answers, 1, 1), Verdict::UnderWay);
         answers.finish([1; 32], turn, answer(10));
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::Repeat(answer(10)));
-        assert_eq!(answers.begin([1; 32], [2; 32], START), Verdict::OtherRequest);
+        assert_eq!(begin(&answers, 1, 1), Verdict::Repeat(answer(10)));
+        assert_eq!(begin(&answers, 1, 2), Verdict::OtherRequest);
     }
 
     #[test]
@@ -322,7 +343,7 @@ mod tests {
             let turn = carried_out(&answers, key, START).expect("new");
             answers.finish([key; 32], turn, answer(1));
         }
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::UnderWay);
+        assert_eq!(begin(&answers, 1, 1), Verdict::UnderWay);
         assert!(answers.books.lock().kept.len() <= 10);
     }
 
@@ -334,9 +355,9 @@ mod tests {
         let second = carried_out(&answers, 1, START).expect("forgotten");
         answers.finish([1; 32], first, answer(10));
         answers.forget([1; 32], first);
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::UnderWay);
+        assert_eq!(begin(&answers, 1, 1), Verdict::UnderWay);
         answers.finish([1; 32], second, answer(20));
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::Repeat(answer(20)));
+        assert_eq!(begin(&answers, 1, 1), Verdict::Repeat(answer(20)));
     }
 
     #[test]
@@ -352,7 +373,24 @@ mod tests {
             answers.finish([key; 32], turn, answer(100));
         }
         let books = answers.books.lock();
-        assert!(books.kept.len() <= 3 && books.order.len() <= 3 && books.answers_bytes <= 800);
+        assert!(books.kept.len() <= 3 && books.shares.keys() <= 3 && books.shares.bytes() <= 800);
+    }
+
+    #[test]
+    fn a_flood_by_one_caller_makes_nobody_elses_answers_forgotten() {
+        let answers = Answers::new(10, 1_000);
+        for key in 1..=3 {
+            let turn = carried_out_for(&answers, "quiet", key, START).expect("new");
+            answers.finish([key; 32], turn, answer(50));
+        }
+        for key in 10..=250 {
+            let turn = carried_out_for(&answers, "flood", key, START).expect("new");
+            answers.finish([key; 32], turn, answer(100));
+        }
+        for key in 1..=3 {
+            assert_eq!(carried_out_for(&answers, "quiet", key, START), None, "{key}");
+        }
+        assert_eq!(answers.books.lock().kept.len(), 10);
     }
 
     #[test]
@@ -361,6 +399,6 @@ mod tests {
         let turn = carried_out(&answers, 1, START).expect("new");
         answers.finish([1; 32], turn, answer(101));
         let without = Answer { body: None, ..answer(0) };
-        assert_eq!(answers.begin([1; 32], [1; 32], START), Verdict::Repeat(without));
+        assert_eq!(begin(&answers, 1, 1), Verdict::Repeat(without));
     }
 }

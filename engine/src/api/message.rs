@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Api;
-use super::access::Caller;
 use super::application::create_if_described;
 use super::backend::{Again, MessageQuery, StoredDelivery, StoredMessage};
 use super::endpoint_fields::EndpointOut;
@@ -22,11 +21,12 @@ use super::paging::{ListOut, Paging};
 use super::payload::{Shown, hidden, show};
 use super::query::Query;
 use super::time::{parse_rfc3339, rfc3339};
+use crate::access::Caller;
 use crate::catalog::Application;
 use crate::clock::unix_ms;
 use crate::config::Scope;
 use crate::core::ids::MessageId;
-use crate::publish::{Admitted, NewMessage, NewUrl, admit, is_json};
+use crate::publish::{Admitted, NewMessage, NewUrl, PublishError, admit, is_json};
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -98,7 +98,7 @@ pub(super) async fn create(
         caller.check_may(Scope::Admin)?;
         create_if_described(&api, application, described).await?;
     }
-    let admitted = parse_and_admit(&api, application, &fields)?;
+    let admitted = parse_and_admit(&api, &caller, application, &fields)?;
     let mut stored = unpublished(&admitted);
     stored.id = api.messages.publish(admitted).await?;
     Ok((StatusCode::ACCEPTED, Json(MessageOut::new(&stored, with_content))))
@@ -107,10 +107,14 @@ pub(super) async fn create(
 /// Reads a message from its fields and judges it.
 pub(super) fn parse_and_admit(
     api: &Api,
+    caller: &Caller,
     application: &str,
     fields: &Fields<'_>,
 ) -> Result<Admitted, ApiError> {
     let event_type: Cow<'_, str> = fields.required("eventType")?;
+    caller.check_may_publish(&event_type)?;
+    let paced = caller.messages.take(api.clock.now());
+    paced.map_err(|wait| PublishError::too_fast(wait, caller.messages.rate()))?;
     let event_id: Option<Cow<'_, str>> = fields.value("eventId")?;
     let channels: Vec<Cow<'_, str>> = fields.value("channels")?.unwrap_or_default();
     let content_type: Option<Cow<'_, str>> = fields.value("contentType")?;

@@ -4,7 +4,7 @@
 //! of the shapes. Nothing is decided here that is not about HTTP: rules for fields live with the catalog,
 //! rules for messages with `publish`.
 //!
-//!   routes --router--> gate (access) --> idempotency --> handler
+//!   routes --router--> gate (crate::access) --> idempotency --> handler
 //!      \--document--> /api/v1/openapi.json, /api/v1/docs
 //!
 //! Every path stands once, in `routes`, with its handler, the scope that it needs and what is said of it. The
@@ -16,8 +16,8 @@
 //! - A body that is said to be something else than JSON is refused before it is looked at.
 //! - Without a valid token that has the scope nothing is read or changed, if there are tokens at all.
 
-mod access;
 mod alert;
+mod api_key;
 mod application;
 mod arrival;
 mod attempt;
@@ -42,6 +42,7 @@ mod fields;
 mod filter_test;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod gate;
 mod health;
 mod idempotency;
 mod message;
@@ -71,7 +72,6 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::Router;
 
-pub use access::{Access, Actor, Keys, Portal, PortalError};
 pub use backend::{
     Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
     EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryError,
@@ -81,6 +81,7 @@ pub use backend::{
 pub use batch::BATCH_MESSAGES_MAX;
 pub use idempotency::Answers;
 
+use crate::access::Access;
 use crate::budget::Budget;
 use crate::catalog::Editor;
 use crate::clock::Clock;
@@ -112,7 +113,7 @@ pub struct Api {
     /// What the configuration says about messages.
     pub limits: PublishLimits,
     /// Who may use the API.
-    pub access: Access,
+    pub access: Arc<Access>,
     /// Answers to requests that may be repeated.
     pub answers: Answers,
     /// How much may arrive at a time.

@@ -9,11 +9,11 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Api;
-use super::access::bearer;
 use super::application::create_if_described;
 use super::error::ApiError;
 use super::extract::{Body, Named};
 use super::fields::Fields;
+use super::gate::bearer;
 use crate::clock::unix_secs;
 
 /// The shortest that access may be given for: an hour.

@@ -11,8 +11,8 @@ use axum::http::Method;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodFilter, MethodRouter, on};
 
-use super::access::{self, Gate};
 use super::arrival::{self, Arrival};
+use super::gate::{self, Gate};
 use super::openapi::Operation;
 use super::{Api, audit, idempotency};
 use crate::config::Scope;
@@ -105,7 +105,7 @@ impl Route {
         handler = handler.route_layer(from_fn_with_state(arrival, arrival::check));
         if let Some(needs) = self.needs {
             let gate = Gate { api: Arc::clone(api), needs, shared: self.shared };
-            handler = handler.route_layer(from_fn_with_state(gate, access::check));
+            handler = handler.route_layer(from_fn_with_state(gate, gate::check));
         }
         router.route(self.path, handler.route_layer(DefaultBodyLimit::max(body_bytes_max)))
     }

@@ -15,13 +15,13 @@ use axum::{Extension, Json};
 use serde::Serialize;
 
 use super::Api;
-use super::access::Caller;
 use super::error::ApiError;
 use super::extract::{Body, Named, TheEndpoint};
 use super::fields::Fields;
 use super::paging::{ListOut, Paging};
 use super::query::Query;
 use super::time::{parse_rfc3339, rfc3339};
+use crate::access::Caller;
 use crate::catalog::{Endpoint, NewTask, RATE_MAX, Task, TaskKind, TaskState};
 use crate::clock::unix_ms;
 use crate::core::ids::TaskId;

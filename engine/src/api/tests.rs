@@ -2,6 +2,7 @@
 
 mod access;
 mod alerts;
+mod api_keys;
 pub(super) mod attempts;
 mod audit;
 mod catalog;

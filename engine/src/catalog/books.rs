@@ -2,14 +2,16 @@
 //!
 //! Only what is durable is written here. No rules are checked: that has been done before (`editor`).
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::audit_room::AuditLog;
 use super::editor::NOTES_MAX;
 use super::page::{Page, Start, Window, page};
-use super::{Alert, Application, AuditEntry, Endpoint, EventType, FailingSince, Task};
-use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
+use super::{Alert, ApiKey, Application, Endpoint, EventType, FailingSince, Task};
+use crate::core::ids::{AlertId, ApiKeyId, ApplicationId, EndpointId, TaskId};
 
 /// An endpoint's place: its application's endpoints lie together.
 type Place = (ApplicationId, EndpointId);
@@ -17,9 +19,7 @@ type Place = (ApplicationId, EndpointId);
 const FIRST: EndpointId = EndpointId::from_u64(0);
 const LAST: EndpointId = EndpointId::from_u64(u64::MAX);
 
-/// Audit entries that go with one change: it should stay small. Each change brings one or a few, so this keeps up.
-const AUDIT_REMOVED_MAX: usize = 100;
-/// Alerts that go with one change, likewise. A change brings fewer.
+/// Alerts that go with one change: it should stay small. A change brings fewer.
 const ALERTS_REMOVED_MAX: usize = 2 * NOTES_MAX;
 
 /// See the head of this file.
@@ -29,12 +29,15 @@ pub(super) struct Books {
     application_uids: HashMap<String, ApplicationId>,
     endpoints: BTreeMap<Place, Arc<Endpoint>>,
     endpoint_owners: HashMap<EndpointId, ApplicationId>,
+    /// How many endpoints each application has; none where it has none.
+    endpoint_counts: HashMap<ApplicationId, usize>,
     endpoint_uids: HashMap<(ApplicationId, String), EndpointId>,
     event_types: BTreeMap<String, Arc<EventType>>,
     tasks: BTreeMap<TaskId, Arc<Task>>,
     alerts: BTreeMap<AlertId, Arc<Alert>>,
     failing: BTreeMap<EndpointId, FailingSince>,
-    audit: BTreeMap<u64, Arc<AuditEntry>>,
+    audit: AuditLog,
+    api_keys: BTreeMap<ApiKeyId, Arc<ApiKey>>,
 }
 
 impl Books {
@@ -65,6 +68,10 @@ impl Books {
 
     pub(super) fn endpoint_ids(&self, application: ApplicationId) -> Vec<EndpointId> {
         self.endpoints.range((application, FIRST)..=(application, LAST)).map(|((_, id), _)| *id).collect()
+    }
+
+    pub(super) fn endpoints_count(&self, application: ApplicationId) -> usize {
+        self.endpoint_counts.get(&application).copied().unwrap_or(0)
     }
 
     pub(super) fn endpoints_of(&self, application: ApplicationId) -> Vec<Arc<Endpoint>> {
@@ -159,6 +166,9 @@ impl Books {
             return None;
         }
         let before = self.endpoints.insert(place, Arc::clone(endpoint));
+        if before.is_none() {
+            *self.endpoint_counts.entry(endpoint.application).or_default() += 1;
+        }
         self.endpoint_owners.insert(endpoint.id, endpoint.application);
         if let Some(uid) = before.as_ref().and_then(|before| before.uid.clone()) {
             self.endpoint_uids.remove(&(endpoint.application, uid));
@@ -172,6 +182,12 @@ impl Books {
     pub(super) fn remove_endpoint(&mut self, id: EndpointId) -> Option<Arc<Endpoint>> {
         let application = self.endpoint_owners.remove(&id)?;
         let before = self.endpoints.remove(&(application, id))?;
+        if let Entry::Occupied(mut count) = self.endpoint_counts.entry(application) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
         if let Some(uid) = before.uid.clone() {
             self.endpoint_uids.remove(&(application, uid));
         }
@@ -228,35 +244,41 @@ impl Books {
         self.failing.remove(&id);
     }
 
-    pub(super) fn audit_page(
-        &self,
-        window: &Window<u64>,
-        wanted: impl Fn(&AuditEntry) -> bool,
-    ) -> Page<AuditEntry> {
-        page(&self.audit, (Bound::Unbounded, Bound::Unbounded), window, wanted)
+    pub(super) const fn audit(&self) -> &AuditLog {
+        &self.audit
     }
 
-    pub(super) fn audit_all(&self) -> Vec<Arc<AuditEntry>> {
-        self.audit.values().cloned().collect()
+    pub(super) const fn audit_mut(&mut self) -> &mut AuditLog {
+        &mut self.audit
     }
 
-    pub(super) fn audit_last(&self) -> Option<Arc<AuditEntry>> {
-        self.audit.last_key_value().map(|(_, entry)| Arc::clone(entry))
+    pub(super) fn api_key(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        self.api_keys.get(&id).cloned()
     }
 
-    /// The oldest entries that are too many once there are `more`, or from before `oldest_ms`.
-    pub(super) fn audit_beyond(&self, max: usize, more: usize, oldest_ms: u64) -> Vec<u64> {
-        let surplus = (self.audit.len() + more).saturating_sub(max);
-        let entries = self.audit.iter().enumerate();
-        let too_old = entries.take_while(|(n, (_, entry))| *n < surplus || entry.at_ms() < oldest_ms);
-        too_old.take(AUDIT_REMOVED_MAX).map(|(_, (number, _))| *number).collect()
+    pub(super) fn api_keys_count(&self) -> usize {
+        self.api_keys.len()
     }
 
-    pub(super) fn put_audit(&mut self, entry: Arc<AuditEntry>) {
-        self.audit.insert(entry.number(), entry);
+    pub(super) fn api_keys_all(&self) -> Vec<Arc<ApiKey>> {
+        self.api_keys.values().cloned().collect()
     }
 
-    pub(super) fn remove_audit(&mut self, number: u64) {
-        self.audit.remove(&number);
+    /// Those that are for this application alone.
+    pub(super) fn api_keys_of(&self, application: ApplicationId) -> Vec<ApiKeyId> {
+        let own = self.api_keys.values().filter(|key| key.application == Some(application));
+        own.map(|key| key.id).collect()
+    }
+
+    pub(super) fn api_keys_page(&self, window: &Window<ApiKeyId>) -> Page<ApiKey> {
+        page(&self.api_keys, (Bound::Unbounded, Bound::Unbounded), window, |_| true)
+    }
+
+    pub(super) fn put_api_key(&mut self, key: Arc<ApiKey>) {
+        self.api_keys.insert(key.id, key);
+    }
+
+    pub(super) fn remove_api_key(&mut self, id: ApiKeyId) {
+        self.api_keys.remove(&id);
     }
 }

@@ -61,6 +61,20 @@ pub enum CatalogError {
         /// Their limit.
         all_max: usize,
     },
+    /// There are as many as there may be.
+    #[error("there are {count} {what}{where_}; the limit is {max} ({limit})")]
+    TooMany {
+        /// Of what, in the plural.
+        what: &'static str,
+        /// Of whom, with a space in front; or empty.
+        where_: &'static str,
+        /// How many.
+        count: usize,
+        /// The limit.
+        max: usize,
+        /// Its name in the configuration.
+        limit: &'static str,
+    },
     /// The change did not become durable.
     #[error(transparent)]
     Commit(#[from] CommitError),

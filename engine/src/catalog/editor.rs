@@ -6,9 +6,11 @@
 //! what follows run in a task of their own: a caller who goes away (a client that hangs up) cannot leave a
 //! change in the log that is not in the catalog.
 //!
-//! Here: what is common. What is checked for each kind of thing: `applications`, `endpoints`, `event_types`. What is
+//! Here: what is common. What is checked for each kind of thing: `api_keys`, `applications`, `endpoints`,
+//! `event_types`. What is
 //! recorded of each change: `deeds`. What the engine itself notes: `notes`.
 
+mod api_keys;
 mod applications;
 mod deeds;
 mod endpoints;

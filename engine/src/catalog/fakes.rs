@@ -5,7 +5,9 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
-use super::{BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules, KeptLimits};
+use super::{
+    AuditKey, BoxFuture, Catalog, Change, ChangeLog, CommitError, Editor, EndpointRules, KeptLimits,
+};
 use crate::config::UnknownEventTypes;
 
 /// Keeps what was committed.
@@ -82,5 +84,11 @@ pub(crate) fn editor(unknown_event_types: UnknownEventTypes) -> (Editor, Arc<Fak
 }
 
 /// Little is kept, so that tests see the end of it.
-pub(crate) const KEPT: KeptLimits =
-    KeptLimits { alerts_max: 20, audit_max: 100, audit_age: std::time::Duration::from_secs(86_400) };
+pub(crate) const KEPT: KeptLimits = KeptLimits {
+    endpoints_per_application_max: 50,
+    api_keys_max: 5,
+    alerts_max: 20,
+    audit_max: 100,
+    audit_age: std::time::Duration::from_secs(86_400),
+    audit_key: AuditKey::new(7),
+};

@@ -23,14 +23,18 @@
 //! | `task/<task id>` | [`Task`] |
 //! | `al/<alert id>` | [`Alert`] |
 //! | `fs/<endpoint id>` | [`FailingSince`] |
-//! | `au/<number>` | [`AuditEntry`]: one line of JSON, kept byte for byte |
+//! | `key/<key id>` | [`ApiKey`] |
+//! | `au/<number>` | [`AuditEntry`]: one line of JSON, kept byte for byte; or what stands for entries that made room |
 //!
-//! The last three are what the engine notes: they are not configured, but are as small, are kept as long, and must
+//! Alerts, failing times and the audit log are what the engine notes: they are not configured, but are as small, are kept as long, and must
 //! survive as safely.
 
 mod alert;
+mod api_key;
 mod application;
 mod audit;
+mod audit_chain;
+mod audit_room;
 mod books;
 mod change;
 mod check;
@@ -48,6 +52,7 @@ mod schemas;
 mod sealed;
 mod secret;
 mod task;
+pub(crate) mod token;
 mod url_rules;
 
 #[cfg(any(test, feature = "fuzzing"))]
@@ -60,13 +65,16 @@ use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
 
-use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
+use crate::core::ids::{AlertId, ApiKeyId, ApplicationId, EndpointId, TaskId};
 use crate::filter::FilterCounts;
 use crate::payload::Payload;
 pub use alert::{Acknowledged, Alert, AlertCause, AlertDoor, AlertType, FailingSince, NOTE_BYTES_MAX};
+pub(crate) use api_key::KeyUse;
+pub use api_key::{ApiKey, ApiKeyDraft, EVENTS_PER_SECOND_MAX};
 pub use application::{Application, ApplicationDraft};
 pub(crate) use audit::number_of as audit_number;
-pub use audit::{Acting, AuditEntry, act_as};
+pub use audit::{Acting, AuditEntry, AuditKey, AuditPart, LeftOut, act_as};
+pub use audit_chain::{ChainBroken, ChainReport, verify_chain};
 use books::Books;
 pub use change::{BoxFuture, Change, ChangeLog, CommitError};
 pub use check::{CatalogError, EndpointRules, FieldError, is_identifier};
@@ -85,6 +93,7 @@ pub(crate) use sealed::key_of_entry;
 pub use sealed::{Opened, Sealed, Sealing};
 pub use secret::{GRACE_SECONDS_DEFAULT, GRACE_SECONDS_MAX, NewSecret, Secret, SignatureKind};
 pub use task::{NewTask, RATE_MAX, TASKS_KEPT_MAX, Task, TaskKind, TaskState};
+pub use token::NewToken;
 pub use url_rules::check_url_for;
 pub(crate) use url_rules::warnings as url_warnings;
 
@@ -116,6 +125,8 @@ pub mod limits {
     pub const CHAIN_POSITION_MAX: u16 = 999;
     /// The most attempts in flight that an endpoint may ask for.
     pub const CONCURRENCY_MAX: u16 = 10_000;
+    /// The most event types and patterns of a key.
+    pub const KEY_EVENT_TYPES_MAX: usize = 100;
     /// The most ports that an application may name.
     pub const ALLOWED_PORTS_MAX: usize = 100;
     /// The largest schemas of an event type, as JSON.
@@ -143,6 +154,10 @@ pub enum CatalogEvent {
     EndpointRemoved(EndpointId, ApplicationId),
     /// An application is gone; its endpoints were told of before.
     ApplicationRemoved(ApplicationId),
+    /// There is a new key, or one ends at another time or was used.
+    ApiKeyChanged(Arc<ApiKey>),
+    /// A key was revoked.
+    ApiKeyRemoved(ApiKeyId),
 }
 
 type Subscriber = Box<dyn Fn(&CatalogEvent) + Send + Sync>;
@@ -191,7 +206,7 @@ impl Catalog {
             endpoints.iter().for_each(|endpoint| drop(books.put_endpoint(endpoint)));
             catalog.lookups.put_endpoints(endpoints);
         }
-        audit::say_gaps(&catalog.books.read().audit_all());
+        catalog.books.read().audit().say_gaps();
         Ok(catalog)
     }
 
@@ -253,12 +268,23 @@ impl Catalog {
 
     /// Tells of everything there is, for a subscriber at its start: of applications before their endpoints.
     pub fn tell_all(&self, subscriber: impl Fn(&CatalogEvent)) {
-        let (applications, endpoints) = {
+        let (applications, endpoints, keys) = {
             let books = self.books.read();
-            (books.applications_all(), books.endpoints_all())
+            (books.applications_all(), books.endpoints_all(), books.api_keys_all())
         };
+        keys.into_iter().map(CatalogEvent::ApiKeyChanged).for_each(|event| subscriber(&event));
         applications.into_iter().map(CatalogEvent::ApplicationChanged).for_each(|event| subscriber(&event));
         endpoints.into_iter().map(CatalogEvent::EndpointChanged).for_each(|event| subscriber(&event));
+    }
+
+    /// The key with this id.
+    pub fn api_key(&self, id: ApiKeyId) -> Option<Arc<ApiKey>> {
+        self.books.read().api_key(id)
+    }
+
+    /// A page of the keys, by id.
+    pub fn api_keys_page(&self, window: &Window<ApiKeyId>) -> Page<ApiKey> {
+        self.books.read().api_keys_page(window)
     }
 
     /// The event type of this name.
@@ -297,12 +323,12 @@ impl Catalog {
 
     /// A page of the audit log: what is wanted of it, by number.
     pub fn audit_page(&self, window: &Window<u64>, wanted: impl Fn(&AuditEntry) -> bool) -> Page<AuditEntry> {
-        self.books.read().audit_page(window, wanted)
+        self.books.read().audit().page(window, wanted)
     }
 
-    /// All of the audit log, oldest first.
-    pub fn audit_all(&self) -> Vec<Arc<AuditEntry>> {
-        self.books.read().audit_all()
+    /// All of the audit log, oldest first, with what stands for entries that made room for others.
+    pub fn audit_all(&self) -> Vec<AuditPart> {
+        self.books.read().audit().all()
     }
 
     /// A page of the applications, by id.
@@ -354,7 +380,11 @@ impl Catalog {
             }
             Record::Alert(alert) => self.books.write().put_alert(alert),
             Record::Failing(failing) => self.books.write().put_failing(failing),
-            Record::Audit(entry) => self.books.write().put_audit(entry),
+            Record::Audit(part) => self.books.write().audit_mut().put(part),
+            Record::ApiKey(key) => {
+                self.books.write().put_api_key(Arc::clone(&key));
+                tell(&subscribers, &CatalogEvent::ApiKeyChanged(key));
+            }
         }
     }
 
@@ -369,7 +399,11 @@ impl Catalog {
             record::Key::Endpoint(id) => self.remove_endpoint(id, &subscribers),
             record::Key::Alert(id) => self.books.write().remove_alert(id),
             record::Key::Failing(id) => self.books.write().remove_failing(id),
-            record::Key::Audit(number) => self.books.write().remove_audit(number),
+            record::Key::Audit(number) => self.books.write().audit_mut().remove(number),
+            record::Key::Access(id) => {
+                self.books.write().remove_api_key(id);
+                tell(&subscribers, &CatalogEvent::ApiKeyRemoved(id));
+            }
             record::Key::Application(id) => {
                 let endpoints = self.books.read().endpoint_ids(id);
                 endpoints.into_iter().for_each(|endpoint| self.remove_endpoint(endpoint, &subscribers));

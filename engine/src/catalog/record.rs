@@ -7,9 +7,11 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Alert, Application, AuditEntry, Change, Endpoint, EventType, FailingSince, Task};
-use crate::core::ids::{AlertId, ApplicationId, EndpointId, TaskId};
+use super::audit::AuditPart;
+use super::{Alert, ApiKey, Application, Change, Endpoint, EventType, FailingSince, Task};
+use crate::core::ids::{AlertId, ApiKeyId, ApplicationId, EndpointId, TaskId};
 
+const API_KEY: &str = "key/";
 const APPLICATION: &str = "app/";
 const ENDPOINT: &str = "ep/";
 const EVENT_TYPE: &str = "et/";
@@ -24,7 +26,9 @@ const AUDIT_DIGITS: usize = 20;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// A key of another form.
-    #[error("catalog key '{key}' is none of app/, ep/, al/, fs/, task/ with an id, et/<name>, au/<number>")]
+    #[error(
+        "catalog key '{key}' is none of app/, ep/, key/, al/, fs/, task/ with an id, et/<name>, au/<number>"
+    )]
     Key {
         /// The key, what is not text replaced, cut to 64 characters.
         key: String,
@@ -58,6 +62,7 @@ pub enum RecordError {
 /// The key of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key<'a> {
+    Access(ApiKeyId),
     Application(ApplicationId),
     Endpoint(EndpointId),
     EventType(&'a str),
@@ -71,6 +76,9 @@ impl<'a> Key<'a> {
     pub(super) fn parse(key: &'a [u8]) -> Result<Self, RecordError> {
         let parse = || {
             let text = std::str::from_utf8(key).ok()?;
+            if let Some(id) = text.strip_prefix(API_KEY) {
+                return id.parse().ok().map(Self::Access);
+            }
             if let Some(id) = text.strip_prefix(APPLICATION) {
                 return id.parse().ok().map(Self::Application);
             }
@@ -96,6 +104,7 @@ impl<'a> Key<'a> {
 
     fn to_bytes(self) -> Vec<u8> {
         match self {
+            Self::Access(id) => format!("{API_KEY}{id}").into(),
             Self::Application(id) => format!("{APPLICATION}{id}").into(),
             Self::Endpoint(id) => format!("{ENDPOINT}{id}").into(),
             Self::EventType(name) => format!("{EVENT_TYPE}{name}").into(),
@@ -115,18 +124,20 @@ impl<'a> Key<'a> {
 /// An entry.
 #[derive(Debug)]
 pub(super) enum Record {
+    ApiKey(Arc<ApiKey>),
     Application(Arc<Application>),
     Endpoint(Arc<Endpoint>),
     EventType(Arc<EventType>),
     Task(Arc<Task>),
     Alert(Arc<Alert>),
     Failing(FailingSince),
-    Audit(Arc<AuditEntry>),
+    Audit(AuditPart),
 }
 
 impl Record {
     pub(super) fn parse(key: &[u8], value: &[u8]) -> Result<Self, RecordError> {
         let record = match Key::parse(key)? {
+            Key::Access(_) => Self::ApiKey(Arc::new(read(key, value)?)),
             Key::Application(_) => Self::Application(Arc::new(read(key, value)?)),
             Key::Endpoint(_) => Self::Endpoint(Arc::new(read(key, value)?)),
             Key::EventType(_) => Self::EventType(Arc::new(read(key, value)?)),
@@ -134,9 +145,8 @@ impl Record {
             Key::Alert(_) => Self::Alert(Arc::new(read(key, value)?)),
             Key::Failing(_) => Self::Failing(read(key, value)?),
             Key::Audit(_) => {
-                let entry = AuditEntry::parse(value);
                 let form = |why| RecordError::Form { key: shown(key), why };
-                Self::Audit(Arc::new(entry.map_err(form)?))
+                Self::Audit(AuditPart::parse(value).map_err(form)?)
             }
         };
         let own = record.key().to_bytes();
@@ -148,26 +158,28 @@ impl Record {
 
     pub(super) fn key(&self) -> Key<'_> {
         match self {
+            Self::ApiKey(key) => Key::Access(key.id),
             Self::Application(application) => Key::Application(application.id),
             Self::Endpoint(endpoint) => Key::Endpoint(endpoint.id),
             Self::EventType(event_type) => Key::EventType(&event_type.name),
             Self::Task(task) => Key::Task(task.id),
             Self::Alert(alert) => Key::Alert(alert.id),
             Self::Failing(failing) => Key::Failing(failing.endpoint),
-            Self::Audit(entry) => Key::Audit(entry.number()),
+            Self::Audit(part) => Key::Audit(part.last()),
         }
     }
 
     /// The change that writes the entry.
     pub(super) fn change(&self) -> Change {
         let value = match self {
+            Self::ApiKey(key) => write(&**key),
             Self::Application(application) => write(&**application),
             Self::Endpoint(endpoint) => write(&**endpoint),
             Self::EventType(event_type) => write(&**event_type),
             Self::Task(task) => write(&**task),
             Self::Alert(alert) => write(&**alert),
             Self::Failing(failing) => write(failing),
-            Self::Audit(entry) => entry.line().as_bytes().into(),
+            Self::Audit(part) => part.line().as_bytes().into(),
         };
         Change { key: self.key().to_bytes(), value: Some(value) }
     }

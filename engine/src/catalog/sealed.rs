@@ -22,7 +22,7 @@ use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::audit::{Acting, AuditEntry, Deed};
+use super::audit::{Acting, AuditEntry, AuditPart, Deed};
 use super::record::{Key, Record};
 use super::request::{BodySecret, ClientCertificate};
 use super::secret::Secret;
@@ -209,15 +209,10 @@ impl Catalog {
 
     /// What the audit log says of secrets that were stored anew under this key.
     pub fn rotation_recorded(&self, key: KeyId, now_ms: u64) -> Change {
-        let deed = Deed {
-            action: "key.rotate".into(),
-            object: key.to_string(),
-            application: None,
-            fields: Vec::new(),
-        };
-        let last = self.books.read().audit_last();
-        let entry = AuditEntry::new(last.as_deref(), now_ms, &Acting::default(), deed);
-        Record::Audit(Arc::new(entry)).change()
+        let last = self.books.read().audit().last();
+        let deed = Deed::of("key.rotate", key.to_string());
+        let entry = AuditEntry::new(last.as_ref(), now_ms, &Acting::default(), deed);
+        Record::Audit(AuditPart::Entry(Arc::new(entry))).change()
     }
 }
 
@@ -229,8 +224,8 @@ pub(crate) fn key_of_entry(key: &[u8], value: &[u8]) -> Option<KeyId> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fakes::{FakeLog, rules};
-    use super::super::{ApplicationDraft, Disabled, Editor, EndpointDraft, KeptLimits, NewSecret, Put};
+    use super::super::fakes::{FakeLog, KEPT, rules};
+    use super::super::{ApplicationDraft, Disabled, Editor, EndpointDraft, NewSecret, Put};
     use super::*;
     use crate::config::UnknownEventTypes::Accept;
 
@@ -261,13 +256,8 @@ mod tests {
 
     impl World {
         fn with(catalog: Catalog, log: Arc<FakeLog>, keyring: Arc<Keyring>) -> Self {
-            let kept = KeptLimits {
-                alerts_max: 10,
-                audit_max: 100,
-                audit_age: std::time::Duration::from_secs(86_400),
-            };
             let sealing = Arc::new(Sealing::new(Shared(Arc::clone(&log)), Arc::clone(&keyring)));
-            Self { editor: Editor::new(Arc::new(catalog), sealing, rules(Accept), kept), log, keyring }
+            Self { editor: Editor::new(Arc::new(catalog), sealing, rules(Accept), KEPT), log, keyring }
         }
 
         fn new() -> Self {
@@ -337,7 +327,7 @@ mod tests {
         {
             assert!(line.contains(fields), "{line}");
         }
-        assert_eq!(entries.last().unwrap().action(), "endpoint.rotate_secret");
+        assert!(lines.last().unwrap().contains(r#""endpoint.rotate_secret""#));
     }
 
     #[tokio::test]

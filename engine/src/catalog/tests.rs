@@ -3,8 +3,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::fakes::{FakeLog, editor};
+use super::fakes::{FakeLog, editor, rules};
 use super::*;
+use crate::config::Scope;
 use crate::config::UnknownEventTypes::{Accept, Refuse};
 use crate::payload::Payload;
 
@@ -110,6 +111,7 @@ async fn subscribers_hear_of_changes_in_order_and_of_endpoints_before_their_appl
             CatalogEvent::EndpointChanged(endpoint) => format!("changed to {}", endpoint.revision),
             CatalogEvent::EndpointRemoved(..) => "removed".into(),
             CatalogEvent::ApplicationRemoved(_) => "application removed".into(),
+            CatalogEvent::ApiKeyChanged(_) | CatalogEvent::ApiKeyRemoved(_) => "a key".into(),
         });
     });
     let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
@@ -286,7 +288,7 @@ fn an_entry_that_cannot_be_read_is_named() {
     let load = |key: &str, value: &str| Catalog::load([(key.into(), value.into())]).unwrap_err().to_string();
     assert_eq!(
         load("x/y", "{}"),
-        "catalog key 'x/y' is none of app/, ep/, al/, fs/, task/ with an id, et/<name>, au/<number>"
+        "catalog key 'x/y' is none of app/, ep/, key/, al/, fs/, task/ with an id, et/<name>, au/<number>"
     );
     assert!(load("et/a", "{").starts_with("catalog entry et/a cannot be read: "));
     let misplaced = load("et/a", r#"{"name":"b","created_ms":1,"updated_ms":1}"#);
@@ -299,12 +301,17 @@ fn fields_of_a_later_version_are_ignored() {
     assert!(Catalog::load([(b"et/a".to_vec(), value.into())]).is_ok());
 }
 
+/// The audit log, line by line.
+fn lines(editor: &Editor) -> Vec<serde_json::Value> {
+    let parts = editor.catalog().audit_all();
+    parts.iter().map(|part| serde_json::from_str(part.line()).unwrap()).collect()
+}
+
 /// What the audit log says: action, object, fields.
 fn recorded(editor: &Editor) -> Vec<(String, String, serde_json::Value)> {
-    let entries = editor.catalog().audit_all();
-    let shown = entries.iter().map(|entry| {
-        let line: serde_json::Value = serde_json::from_str(entry.line()).unwrap();
-        (entry.action().to_owned(), entry.object().to_owned(), line["fields"].clone())
+    let shown = lines(editor).into_iter().map(|line| {
+        let text = |name: &str| line[name].as_str().unwrap().to_owned();
+        (text("action"), text("object"), line["fields"].clone())
     });
     shown.collect()
 }
@@ -356,6 +363,135 @@ async fn a_change_and_its_record_are_durable_together_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn what_an_object_is_after_a_change_it_is_before_the_next_one_also_after_a_restart() {
+    let (editor, log, application) = with_application().await;
+    let endpoint = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+    editor.edit_endpoint(endpoint.id, |draft| draft.description = "x".into()).await.unwrap();
+    let again = Editor::new(
+        Arc::new(Catalog::load(log.entries()).unwrap()),
+        log.clone(),
+        rules(Accept),
+        crate::catalog::fakes::KEPT,
+    );
+    again.edit_endpoint(endpoint.id, |draft| draft.description = "y".into()).await.unwrap();
+    again.rotate_secret(endpoint.id, NewSecret::default(), 0).await.unwrap();
+    again.remove_endpoint(endpoint.id).await.unwrap();
+    let about: Vec<_> =
+        lines(&again).into_iter().filter(|line| line["object"] == endpoint.id.to_string()).collect();
+    assert_eq!(about.len(), 5);
+    assert!(about[0]["before"].is_null() && about[4]["after"].is_null());
+    for pair in about.windows(2) {
+        assert!(pair[0]["after"].is_string() && pair[0]["after"] == pair[1]["before"], "{pair:?}");
+        assert_ne!(pair[1]["after"], pair[1]["before"]);
+    }
+}
+
+#[tokio::test]
+async fn an_application_has_so_many_endpoints_at_most_and_room_again_when_one_goes() {
+    let (editor, _, application) = with_application().await;
+    let max = crate::catalog::fakes::KEPT.endpoints_per_application_max;
+    let mut last = None;
+    for _ in 0..max {
+        let made = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+        last = Some(made.id);
+    }
+    let refused = editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap_err();
+    let expected =
+        "there are 50 endpoints of this application; the limit is 50 (limits.endpoints_per_application_max)";
+    assert_eq!(refused.to_string(), expected);
+    let draft = ApplicationDraft { name: "other".into(), ..ApplicationDraft::default() };
+    let other = editor.create_application(draft).await.unwrap();
+    editor.create_endpoint(other.id, to("https://a.example"), None).await.unwrap();
+    editor.remove_endpoint(last.unwrap()).await.unwrap();
+    editor.create_endpoint(application.id, to("https://a.example"), None).await.unwrap();
+}
+
+fn key_draft(application: Option<crate::core::ids::ApplicationId>) -> ApiKeyDraft {
+    ApiKeyDraft { name: "shop".into(), scopes: vec![Scope::Ingest], application, ..ApiKeyDraft::default() }
+}
+
+#[tokio::test]
+async fn a_key_is_stored_without_its_token_and_goes_with_its_application() {
+    let (editor, log, application) = with_application().await;
+    let (key, token) = editor.create_api_key(key_draft(Some(application.id)), "test").await.unwrap();
+    let (other, _) = editor.create_api_key(key_draft(None), "test").await.unwrap();
+    for (_, value) in log.entries() {
+        let value = String::from_utf8(value).unwrap();
+        assert!(!value.contains(&token.text[20..]), "{value}");
+    }
+    let again = Catalog::load(log.entries()).unwrap();
+    assert_eq!(again.api_key(key.id), Some(key.clone()));
+    editor.remove_application(application.id).await.unwrap();
+    assert_eq!((editor.catalog().api_key(key.id), editor.catalog().api_key(other.id)), (None, Some(other)));
+    let actions: Vec<String> = recorded(&editor).into_iter().map(|(action, ..)| action).collect();
+    let expected =
+        ["application.create", "api_key.create", "api_key.create", "api_key.revoke", "application.delete"];
+    assert_eq!(actions, expected);
+}
+
+#[tokio::test]
+async fn keys_are_checked_and_counted() {
+    let (editor, _, application) = with_application().await;
+    let refusal =
+        async |draft: ApiKeyDraft| editor.create_api_key(draft, "test").await.unwrap_err().to_string();
+    let draft = key_draft(None);
+    for (draft, expected) in [
+        (ApiKeyDraft { name: String::new(), ..draft.clone() }, "name must not be empty"),
+        (ApiKeyDraft { scopes: vec![], ..draft.clone() }, "scopes has 0 items; it must have 1 to 5"),
+        (
+            ApiKeyDraft { event_types: Some(vec![]), ..draft.clone() },
+            "eventTypes has 0 items; it must have 1 to 100",
+        ),
+        (
+            ApiKeyDraft { event_types: Some(vec!["a b".into()]), ..draft.clone() },
+            "eventTypes is 'a b'; it must consist of letters, digits, '-', '_' and '.'",
+        ),
+        (
+            ApiKeyDraft { events_per_second: Some(0), ..draft.clone() },
+            "eventsPerSecond is 0; it must be 1 to 10000000, or null for the usual",
+        ),
+        (
+            ApiKeyDraft { expires_ms: Some(1), ..draft.clone() },
+            "expiresAt is over already; it must be in the future",
+        ),
+        (
+            ApiKeyDraft { application: Some(crate::core::ids::ApplicationId::from_u64(1)), ..draft.clone() },
+            "there is no such application",
+        ),
+    ] {
+        assert_eq!(refusal(draft).await, expected);
+    }
+    for _ in 0..5 {
+        editor.create_api_key(key_draft(Some(application.id)), "test").await.unwrap();
+    }
+    assert_eq!(refusal(draft.clone()).await, "there are 5 API keys; the limit is 5 (limits.api_keys_max)");
+}
+
+#[tokio::test]
+async fn using_a_key_is_recorded_once_and_revoking_it_is_final() {
+    let (editor, log, _) = with_application().await;
+    let (key, _) = editor.create_api_key(key_draft(None), "test").await.unwrap();
+    let from = Some([203, 0, 113, 7].into());
+    let used = |at_ms, is_first| KeyUse { id: key.id, at_ms, from, is_first };
+    editor.write_key_uses(&[used(1_000, true)]).await.unwrap();
+    editor.write_key_uses(&[used(2_000, false)]).await.unwrap();
+    assert_eq!(editor.catalog().api_key(key.id).unwrap().last_used_ms, Some(2_000));
+    editor.expire_api_key(key.id, 5_000).await.unwrap();
+    editor.expire_api_key(key.id, 9_000).await.unwrap();
+    assert_eq!(editor.catalog().api_key(key.id).unwrap().expires_ms, Some(5_000), "never later than before");
+    editor.revoke_api_key(key.id).await.unwrap();
+    // A use that was noted before comes too late.
+    editor.write_key_uses(&[used(3_000, false)]).await.unwrap();
+    assert_eq!(Catalog::load(log.entries()).unwrap().api_key(key.id), None);
+    let id = key.id.to_string();
+    let about: Vec<_> = lines(&editor).into_iter().filter(|line| line["object"] == id).collect();
+    let actions: Vec<&str> = about.iter().map(|line| line["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["api_key.create", "api_key.first_use", "api_key.expire", "api_key.revoke"]);
+    assert_eq!((&about[1]["actor"], &about[1]["address"]), (&id.as_str().into(), &"203.0.113.7".into()));
+    assert_eq!(about[0]["after"], about[2]["before"], "being used changes nothing of it");
+}
+
+#[tokio::test]
 async fn the_audit_log_is_bounded_and_its_chain_goes_on() {
     let (editor, log, application) = with_application().await;
     for rate in 1..=150 {
@@ -363,7 +499,7 @@ async fn the_audit_log_is_bounded_and_its_chain_goes_on() {
     }
     let entries = editor.catalog().audit_all();
     assert_eq!(entries.len(), crate::catalog::fakes::KEPT.audit_max);
-    assert_eq!(entries.last().unwrap().number(), 151);
+    assert_eq!(entries.last().unwrap().last(), 151);
     for pair in entries.windows(2) {
         assert!(pair[1].line().contains(&format!("\"previous\":\"{}\"", pair[0].hash())));
     }

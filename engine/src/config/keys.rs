@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// What a token may be allowed to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Scope {
     /// Look at everything but secrets.
     #[serde(rename = "read")]
@@ -28,6 +28,11 @@ impl Scope {
     /// All of them.
     pub const ALL: [Self; 5] = [Self::Read, Self::Ingest, Self::EndpointsWrite, Self::Replay, Self::Admin];
 
+    /// The scope of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.name() == name)
+    }
+
     /// As the configuration writes it.
     pub const fn name(self) -> &'static str {
         match self {
@@ -49,6 +54,8 @@ pub struct ApiKey {
     pub sha256: Option<String>,
     pub scopes: Vec<Scope>,
     pub application: Option<String>,
+    pub event_types: Option<Vec<String>>,
+    pub events_per_second: Option<u32>,
 }
 
 impl fmt::Debug for ApiKey {
@@ -69,6 +76,10 @@ impl ApiKey {
             (None, Some(hex)) if sha256_of_hex(hex).is_none() => Some("sha256 must be 64 hex digits"),
             _ if self.scopes.is_empty() => Some("scopes must name at least one"),
             _ if self.application.as_deref() == Some("") => Some("application must not be empty"),
+            _ if self.event_types.as_deref().is_some_and(<[String]>::is_empty) => {
+                Some("event_types must name at least one; leave it out for all")
+            }
+            _ if self.events_per_second == Some(0) => Some("events_per_second must be at least 1"),
             _ => None,
         }
     }

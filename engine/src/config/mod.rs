@@ -117,6 +117,7 @@ sections! {
         listen: SocketAddr,
         plain_public: bool,
         password: String,
+        require_key: bool,
         connections_max: u32,
         connections_per_address_max: u32,
         unacknowledged_bytes_max: Size,
@@ -136,6 +137,8 @@ sections! {
         idle_timeout: Span,
         public_url: String,
         tokens: Vec<String>,
+        require_key: bool,
+        key_environment: String,
         rate_max: u32,
         idempotency_keys_max: u32,
         idempotency_bytes_max: Size,
@@ -145,7 +148,14 @@ sections! {
     /// `[secrets]`
     Secrets { key_file: PathBuf, accept_unreadable: bool }
     /// `[limits]`
-    Limits { payload_bytes_max: Size, unknown_event_types: UnknownEventTypes, event_ids_max: u32 }
+    Limits {
+        payload_bytes_max: Size,
+        unknown_event_types: UnknownEventTypes,
+        event_ids_max: u32,
+        events_per_second_max: u32,
+        endpoints_per_application_max: u32,
+        api_keys_max: u32,
+    }
     /// `[storage]`
     Storage {
         segment_bytes: Size,
@@ -193,7 +203,7 @@ sections! {
         source_addresses: Vec<String>,
     }
     /// `[probe]`
-    Probe { in_flight_max: u32, waiting_max: u32, show_private: bool }
+    Probe { in_flight_max: u32, waiting_max: u32, per_application_max: u32, show_private: bool }
     /// `[retry]`
     Retry {
         policy: String,

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{AlertEmail, Config, ConfigError, Lockout, MailSecurity, Size, Span, Tls, Trace};
+use super::{AlertEmail, Config, ConfigError, Limits, Lockout, MailSecurity, Size, Span, Tls, Trace};
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
 use crate::delivery::{Cidr, NAME_SERVERS_MAX, NameServer, Proxy};
@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     check_delivery(config)?;
     number("probe.in_flight_max", config.probe.in_flight_max, 1, 1_000)?;
     number("probe.waiting_max", config.probe.waiting_max, 1, 10_000)?;
+    number("probe.per_application_max", config.probe.per_application_max, 1, 1_000)?;
     lockout("lockout.url", &config.lockout.url)?;
     lockout("lockout.host", &config.lockout.host)?;
     check_alerts(config)?;
@@ -47,13 +48,22 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
         let value = format!("({} characters)", ingest.password.len());
         return Err(range("ingest.password", value, "must be at most 512 characters"));
     }
-    let guarded = !ingest.password.is_empty();
-    loopback("ingest.listen", ingest.listen, guarded, "ingest.password is empty")?;
+    let guarded = !ingest.password.is_empty() || ingest.require_key;
+    let guard = "ingest.password is empty and ingest.require_key false";
+    loopback("ingest.listen", ingest.listen, guarded, guard)?;
     in_the_clear("ingest.listen", ingest.listen, ingest.plain_public, "[ingest.tls]")?;
-    tls(&INGEST_TLS, &ingest.tls, guarded, "ingest.password and ingest.tls.client_ca are empty")?;
+    let guard = "ingest.password and ingest.tls.client_ca are empty and ingest.require_key false";
+    tls(&INGEST_TLS, &ingest.tls, guarded, guard)?;
     check_api(config)?;
-    size("limits.payload_bytes_max", config.limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
-    number("limits.event_ids_max", config.limits.event_ids_max, 1_000, 100_000_000)
+    check_limits(&config.limits)
+}
+
+fn check_limits(limits: &Limits) -> Result<(), ConfigError> {
+    size("limits.payload_bytes_max", limits.payload_bytes_max, 1 << 10, 16 * MIB)?;
+    number("limits.event_ids_max", limits.event_ids_max, 1_000, 100_000_000)?;
+    number("limits.events_per_second_max", limits.events_per_second_max, 1, 10_000_000)?;
+    number("limits.endpoints_per_application_max", limits.endpoints_per_application_max, 1, 10_000_000)?;
+    number("limits.api_keys_max", limits.api_keys_max, 1, 100_000)
 }
 
 fn check_api(config: &Config) -> Result<(), ConfigError> {
@@ -67,10 +77,17 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
             return Err(range("api.keys", name, problem));
         }
     }
-    let guarded = !api.tokens.is_empty() || !api.keys.is_empty();
-    loopback("api.listen", api.listen, guarded, "api.tokens and api.keys are empty")?;
+    let environment = &api.key_environment;
+    if !(1..=16).contains(&environment.len()) || !environment.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    {
+        return Err(range("api.key_environment", environment, "must be 1 to 16 letters and digits"));
+    }
+    let guarded = !api.tokens.is_empty() || !api.keys.is_empty() || api.require_key;
+    let guard = "api.tokens and api.keys are empty and api.require_key false";
+    loopback("api.listen", api.listen, guarded, guard)?;
     in_the_clear("api.listen", api.listen, api.plain_public, "[api.tls]")?;
-    tls(&API_TLS, &api.tls, guarded, "api.tokens, api.keys and api.tls.client_ca are empty")?;
+    let guard = "api.tokens, api.keys and api.tls.client_ca are empty and api.require_key false";
+    tls(&API_TLS, &api.tls, guarded, guard)?;
     number("api.connections_max", api.connections_max, 1, 100_000)?;
     let per_address = api.connections_per_address_max;
     number("api.connections_per_address_max", per_address, 1, api.connections_max.into())?;
@@ -84,7 +101,11 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
 
 /// Names of keys stand in the records of who did what, beside those that are given to the rest.
 fn key_name_problem(name: &str) -> Option<&'static str> {
-    if ["anonymous", "posthaste"].contains(&name) || name.starts_with("token-") {
+    if ["anonymous", "posthaste"].contains(&name)
+        || name.starts_with("token-")
+        || name.starts_with("key_")
+        || ["default", "stranger", "command-line"].contains(&name)
+    {
         return Some("this name stands for somebody else already");
     }
     (!crate::catalog::is_identifier(name)).then_some("must consist of letters, digits, '-', '_' and '.'")

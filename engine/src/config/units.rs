@@ -69,6 +69,14 @@ impl Size {
     }
 }
 
+impl FromStr for Span {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        text.parse().map(Self).map_err(|error: crate::core::duration::DurationTextError| error.to_string())
+    }
+}
+
 impl FromStr for Size {
     type Err = String;
 

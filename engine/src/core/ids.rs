@@ -125,6 +125,12 @@ catalog_id!(
 );
 
 catalog_id!(
+    /// A key that was made over the API.
+    ApiKeyId,
+    "key_"
+);
+
+catalog_id!(
     /// A background task.
     TaskId,
     "qtask_"

@@ -10,7 +10,6 @@ use posthaste_protocol::command::{Command, Credentials, Definition, Hello, Xadd}
 use posthaste_protocol::frame::{Decoder, Limits, ProtocolError, Request};
 use posthaste_protocol::reply::{Encoder, ErrorCode};
 use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
-use subtle::ConstantTimeEq;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
@@ -19,8 +18,11 @@ use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
+use super::who::{Allowance, sees_all};
+use crate::access::{Caller, Door, USER_DEFAULT};
 use crate::budget::Held;
 use crate::clock::unix_ms;
+use crate::core::tick::Tick;
 use crate::publish::{self, NewMessage, NewUrl, PublishError};
 
 /// Replies that may wait to be written; each is a batch at most.
@@ -40,6 +42,9 @@ const LARGE_REPLIES_BYTES_MAX: usize = 256 << 10;
 /// The longest message that is sent back (ECHO, PING).
 const ECHO_BYTES_MAX: usize = 64 << 10;
 
+/// The text of `NOAUTH` for a connection whose key ended.
+pub(super) const KEY_ENDED: &str = "the key of this connection was revoked, or has expired";
+
 /// Serves a connection, whatever its bytes travel over, until it ends.
 pub(crate) async fn serve<I, O>(
     ingest: &Arc<Ingest>,
@@ -56,15 +61,18 @@ pub(crate) async fn serve<I, O>(
     let gone = Arc::new(Notify::new());
     let waiting = Arc::new(AtomicBool::new(false));
     let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
-    let authenticated = ingest.password.is_empty();
-    let limits = if authenticated { ingest.frame_limits() } else { Limits::before_auth() };
+    let caller = ingest.anybody(peer.ip());
+    let limits = if caller.is_some() { ingest.frame_limits() } else { Limits::before_auth() };
     let connection = Connection {
         ingest,
         input,
         peer,
         session: Session::new(id),
-        authenticated,
+        caller,
         authenticate_by,
+        allowance: Allowance::default(),
+        now_ms: unix_ms(),
+        now: ingest.clock.now(),
         auth_failures: 0,
         told_bytes: 0,
         arriving_since: None,
@@ -85,9 +93,15 @@ struct Connection<'i, I> {
     input: I,
     peer: SocketAddr,
     session: Session,
-    authenticated: bool,
+    /// Who this is, once that is known.
+    caller: Option<Caller>,
     /// When a stranger is closed.
     authenticate_by: Instant,
+    /// Messages that may be sent before the caller's pace is asked again.
+    allowance: Allowance,
+    /// What time it was when something came in last, by the wall clock and by the engine's.
+    now_ms: u64,
+    now: Tick,
     auth_failures: u8,
     /// Bytes that a stranger was told.
     told_bytes: usize,
@@ -101,6 +115,19 @@ struct Connection<'i, I> {
     replies: mpsc::Sender<Reply>,
     /// Whether the replier waits for outcomes on the client's behalf.
     waiting: Arc<AtomicBool>,
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An engine that is gone has stopped too.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+/// Waits until the key of whoever this is ends.
+async fn ended(caller: Option<Caller>) {
+    match caller {
+        Some(caller) => caller.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Whether to go on with a connection.
@@ -118,16 +145,22 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             if self.requests(&mut decoder, &mut buffer).await == Go::Close {
                 return;
             }
+            let ended = ended(self.caller.clone());
             let read = tokio::select! {
                 biased;
                 // The client does not take its answers.
                 () = replies.closed() => return,
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = stopped(&mut stop) => return,
+                () = ended => {
+                    self.put_out().await;
+                    return;
+                }
                 read = self.read(&mut buffer, decoder.limits().held_bytes_max()) => read,
             };
             if read == Go::Close {
                 return;
             }
+            (self.now_ms, self.now) = (unix_ms(), self.ingest.clock.now());
         }
     }
 
@@ -148,7 +181,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
                 }
                 Err(_) if self.may_be_silent(buffer.is_empty()) => deadline += self.ingest.idle_timeout,
                 Err(_) => {
-                    tracing::debug!(peer = %self.peer, authenticated = self.authenticated, "closed: too slow, or idle");
+                    tracing::debug!(peer = %self.peer, authenticated = self.caller.is_some(), "closed: too slow, or idle");
                     return Go::Close;
                 }
             }
@@ -157,7 +190,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     /// When it is enough: of a stranger, of a request that does not become whole, of silence.
     fn deadline(&mut self, idle: bool) -> Instant {
-        if !self.authenticated {
+        if self.caller.is_none() {
             return self.authenticate_by;
         }
         let now = Instant::now();
@@ -169,7 +202,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     /// Who waits for outcomes need not say anything.
     fn may_be_silent(&self, idle: bool) -> bool {
-        self.authenticated && idle && self.waiting.load(Ordering::Relaxed)
+        self.caller.is_some() && idle && self.waiting.load(Ordering::Relaxed)
     }
 
     /// Deals with every request that is there as a whole.
@@ -185,9 +218,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
                 self.submit().await;
                 return Go::Close;
             }
-            if self.authenticated != decoder.limits().authenticated {
+            if self.caller.is_some() != decoder.limits().authenticated {
                 let ingest = self.ingest;
-                decoder.set_limits(if self.authenticated {
+                decoder.set_limits(if self.caller.is_some() {
                     ingest.frame_limits()
                 } else {
                     Limits::before_auth()
@@ -200,7 +233,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     async fn request(&mut self, request: &Request<'_>) -> Go {
         (self.arriving_since, self.arriving) = (None, Held::NOTHING);
         let parsed = Definition::of(request).and_then(|definition| {
-            let allowed = self.authenticated || definition.before_auth;
+            let allowed = self.caller.is_some() || definition.before_auth;
             allowed.then(|| definition.parse(request)).transpose()
         });
         match parsed {
@@ -211,16 +244,32 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn command(&mut self, command: &Command<'_>) -> Go {
+        if let Some(caller) = &self.caller {
+            if !caller.is_valid(self.now_ms) {
+                return self.put_out().await;
+            }
+            caller.note_use(self.now_ms, Some(self.peer.ip()));
+            if let Err(forbidden) = self.ingest.check_may(caller, command) {
+                return self.say(|reply| reply.error(ErrorCode::NoPerm, &forbidden)).await;
+            }
+        }
         match command {
             Command::Hello(hello) => self.hello(hello).await,
             Command::Auth(credentials) => self.auth(credentials).await,
             Command::Xadd(xadd) => self.xadd(xadd).await,
-            Command::Xread(xread) => self.query(Query::outcomes(self.ingest, xread)).await,
+            Command::Xread(xread) => {
+                self.query(Query::outcomes(self.ingest, xread, self.caller.clone())).await
+            }
             Command::Xrange(xrange) => self.query(Query::messages(self.ingest, xrange)).await,
             Command::Xlen { application } => self.query(Query::count(self.ingest, application)).await,
             Command::Info => {
-                let text = super::read::info(self.ingest);
+                let all = self.caller.as_ref().is_some_and(sees_all);
+                let text = super::read::info(self.ingest, all);
                 self.say(|reply| reply.verbatim(&text)).await
+            }
+            Command::AclWhoami => {
+                let name = self.caller.as_ref().map_or("", |caller| &caller.actor.name).to_owned();
+                self.say(|reply| reply.bulk(name.as_bytes())).await
             }
             talk => self.small_talk(talk).await,
         }
@@ -237,9 +286,17 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             ordering_key: xadd.ordering_key,
             url: xadd.url.map(|url| NewUrl { url, secret: xadd.url_secret, endpoint: xadd.url_endpoint }),
         };
-        let checked = publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message);
+        let checked = self.may_send().and_then(|()| {
+            publish::admit(&self.ingest.catalog, &self.ingest.limits, xadd.application, message)
+        });
         self.batch.push(checked);
         if self.batch.is_full() { self.submit().await } else { Go::On }
+    }
+
+    /// Whether the caller's pace allows another message.
+    fn may_send(&mut self) -> Result<(), PublishError> {
+        let caller = self.caller.as_ref();
+        caller.map_or(Ok(()), |caller| self.allowance.take(caller, self.now))
     }
 
     async fn submit(&mut self) -> Go {
@@ -264,13 +321,18 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn hello(&mut self, hello: &Hello<'_>) -> Go {
-        if let Some(credentials) = &hello.auth
-            && !self.is_password(credentials)
-        {
-            return self.wrong_password().await;
+        if let Some(credentials) = &hello.auth {
+            // Where anybody may come in, so may who says that they are anybody.
+            let anybody = || {
+                let says_so = credentials.user == USER_DEFAULT.as_bytes();
+                self.ingest.anybody(self.peer.ip()).filter(|_| says_so)
+            };
+            match self.ingest.known(credentials, self.peer.ip(), self.now_ms).or_else(anybody) {
+                Some(caller) => self.become_caller(Some(caller)),
+                None => return self.wrong_password().await,
+            }
         }
-        self.authenticated |= hello.auth.is_some();
-        if !self.authenticated {
+        if self.caller.is_none() {
             let text = "HELLO must be called with the client already authenticated, otherwise the HELLO <proto> \
                         AUTH <user> <pass> option can be used to authenticate the client and select the RESP \
                         protocol version at the same time";
@@ -282,34 +344,55 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn auth(&mut self, credentials: &Credentials<'_>) -> Go {
-        if self.ingest.password.is_empty() {
-            let text = "AUTH was called without a password being configured (ingest.password)";
-            return self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+        if let Some(caller) = self.ingest.known(credentials, self.peer.ip(), self.now_ms) {
+            self.become_caller(Some(caller));
+            return self.say(|reply| reply.ok()).await;
         }
-        if !self.is_password(credentials) {
-            return self.wrong_password().await;
+        if self.ingest.password.is_empty() && credentials.user == USER_DEFAULT.as_bytes() {
+            self.note_refusal();
+            let text =
+                "AUTH was called without a password being configured (ingest.password), and this is no key";
+            let go = self.say(|reply| reply.error(ErrorCode::Err, text)).await;
+            return self.count_failure(go);
         }
-        self.authenticated = true;
-        self.say(|reply| reply.ok()).await
+        self.wrong_password().await
     }
 
-    fn is_password(&self, credentials: &Credentials<'_>) -> bool {
-        let password = self.ingest.password.as_bytes();
-        password.is_empty() || bool::from(password.ct_eq(credentials.password))
+    /// What was allowed to whoever this was before is not theirs.
+    fn become_caller(&mut self, caller: Option<Caller>) {
+        (self.caller, self.allowance) = (caller, Allowance::default());
     }
 
     async fn wrong_password(&mut self) -> Go {
-        self.auth_failures += 1;
-        let network = self.peer.ip().into();
-        self.ingest.strikes.lock().failed(Instant::now(), network);
+        self.note_refusal();
         let text = "invalid username-password pair or user is disabled.";
         let go = self.say(|reply| reply.error(ErrorCode::WrongPass, text)).await;
+        self.count_failure(go)
+    }
+
+    fn note_refusal(&self) {
+        self.ingest.access.note_refusal(Door::Ingest, Some(self.peer.ip()));
+        // Where everybody may come in, nothing is won by guessing.
+        if self.ingest.anybody(self.peer.ip()).is_none() {
+            self.ingest.strikes.lock().failed(Instant::now(), self.peer.ip().into());
+        }
+    }
+
+    fn count_failure(&mut self, go: Go) -> Go {
+        self.auth_failures += 1;
         // Others from there may have used up what is free.
-        if self.auth_failures >= AUTH_FAILURES_MAX || self.ingest.barred_for(network).is_some() {
+        if self.auth_failures >= AUTH_FAILURES_MAX || self.ingest.barred_for(self.peer.ip().into()).is_some()
+        {
             tracing::warn!(peer = %self.peer, passwords = self.auth_failures, "closed after wrong passwords");
             return Go::Close;
         }
         go
+    }
+
+    /// Says why, and closes: the caller's key is no longer valid.
+    async fn put_out(&mut self) -> Go {
+        self.say(|reply| reply.error(ErrorCode::NoAuth, KEY_ENDED)).await;
+        Go::Close
     }
 
     async fn small_talk(&mut self, command: &Command<'_>) -> Go {
@@ -325,8 +408,8 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
         match answer {
             Answer::WrittenThenClose => Go::Close,
             Answer::WrittenThenForget => {
-                self.authenticated = self.ingest.password.is_empty();
                 (self.authenticate_by, self.told_bytes) = (Instant::now() + AUTH_TIMEOUT, 0);
+                self.become_caller(self.ingest.anybody(self.peer.ip()));
                 go
             }
             Answer::Written | Answer::NotMine => go,
@@ -365,7 +448,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     /// A stranger who goes on and on gets no further answers (CVE-2025-21605).
     fn is_told_enough(&mut self, bytes: usize) -> bool {
-        if self.authenticated {
+        if self.caller.is_some() {
             return false;
         }
         self.told_bytes += bytes;

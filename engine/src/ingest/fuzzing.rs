@@ -22,9 +22,11 @@ use tokio::sync::{Semaphore, watch};
 
 use super::connection::AUTH_TIMEOUT;
 use super::{Ingest, LARGE_ANSWERS_MAX, connection};
+use crate::access::{Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::budget::Budget;
 use crate::catalog::fakes::{editor, urls};
 use crate::catalog::{ApplicationDraft, EndpointDraft};
+use crate::clock::Clock;
 use crate::config::UnknownEventTypes;
 use crate::core::ids::MessageId;
 use crate::fuzzing::pieces;
@@ -153,6 +155,10 @@ impl World {
             Log::open(Arc::new(SimDisk::new()), Path::new("/log"), LogOptions::new(1 << 20)).expect("a log");
         let (writer, jobs) = queue();
         let (stop, stopped) = watch::channel(false);
+        let rates = RateLimits { requests: 1_000, messages: 1_000_000 };
+        let portal = Portal::with_key(&[0; 32], rates);
+        let access =
+            Access::new(Keys::new(&[] as &[String], rates), MadeKeys::new("live", rates), portal, rates);
         let ingest = Ingest {
             catalog,
             writer,
@@ -165,7 +171,10 @@ impl World {
                 unknown_event_types: UnknownEventTypes::Accept,
                 urls: urls(),
             },
+            access: Arc::new(access),
+            clock: Clock::start(),
             password: password.into(),
+            require_key: false,
             places: Places::new("ingest", 10, 10),
             strikes: Mutex::default(),
             request_timeout: Duration::from_secs(60),

@@ -10,13 +10,14 @@
 //!
 //! Invariants
 //! - No id is answered before its message is durable.
+//! - A command is carried out only in the name of somebody who may say it, and whose key is valid at that moment.
 //! - What a connection, and all together, have read and not yet answered is bounded; beyond it, nobody reads.
 //! - What a client does not take costs nobody else: no place in the budget outlasts the answer of the writer, or a
 //!   deadline.
 //! - A stranger has five seconds and 4 KiB of replies, the handshake included.
 //!
 //! Not here: what frames and commands look like (`posthaste_protocol`), what makes a message acceptable
-//! (`publish`).
+//! (`publish`), who somebody with a key is (`access`).
 
 mod batch;
 mod connection;
@@ -24,6 +25,7 @@ mod connection;
 pub(crate) mod fuzzing;
 mod read;
 mod replies;
+mod who;
 
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use connection::serve as serve_connection;
@@ -38,8 +40,10 @@ use posthaste_storage::log::LogReader;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
+use crate::access::Access;
 use crate::budget::Budget;
 use crate::catalog::Catalog;
+use crate::clock::Clock;
 use crate::listener::{Door, Network, NoPlace, Places, Strikes, Transport, Visitor, say_and_close};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
@@ -56,8 +60,14 @@ pub(crate) struct Ingest {
     pub(crate) reader: LogReader,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: PublishLimits,
-    /// Empty: none is asked for.
+    /// Who may come in by a key.
+    pub(crate) access: Arc<Access>,
+    /// The clock by which paces are held.
+    pub(crate) clock: Clock,
+    /// Empty: there is none.
     pub(crate) password: String,
+    /// Whether everybody must authenticate although there is no password.
+    pub(crate) require_key: bool,
     pub(crate) places: Arc<Places>,
     pub(crate) strikes: Mutex<Strikes>,
     /// How long a request may take to arrive, and answers to be taken.

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use tokio::time::Instant;
 
 use super::Ingest;
+use crate::access::Caller;
 use crate::core::ids::ApplicationId;
 use crate::outcomes::{Following, StreamedOutcome};
 use crate::publish::PublishError;
@@ -32,7 +33,7 @@ pub(super) const ANSWER_BYTES: usize = 1 << 20;
 /// A question to the log.
 pub(super) enum Query {
     /// What became of deliveries.
-    Outcomes { streams: Vec<Stream>, count: usize, until: Until },
+    Outcomes { streams: Vec<Stream>, count: usize, until: Until, caller: Option<Caller> },
     /// What was published.
     Messages { application: ApplicationId, start: EntryId, end: EntryId, count: usize, newest_first: bool },
     /// How much was published.
@@ -58,7 +59,11 @@ pub(super) enum Until {
 }
 
 impl Query {
-    pub(super) fn outcomes(ingest: &Ingest, xread: &Xread<'_>) -> Result<Self, PublishError> {
+    pub(super) fn outcomes(
+        ingest: &Ingest,
+        xread: &Xread<'_>,
+        caller: Option<Caller>,
+    ) -> Result<Self, PublishError> {
         let streams = xread.streams.iter().map(|(name, start)| {
             let application = application(ingest, name)?;
             let after = match start {
@@ -73,7 +78,7 @@ impl Query {
             Some(ms) => Until::At(Instant::now() + Duration::from_millis(ms.min(30 * 86_400_000))),
         };
         let streams = streams.collect::<Result<_, PublishError>>()?;
-        Ok(Self::Outcomes { streams, count: count(xread.count), until })
+        Ok(Self::Outcomes { streams, count: count(xread.count), until, caller })
     }
 
     pub(super) fn messages(ingest: &Ingest, xrange: &Xrange<'_>) -> Result<Self, PublishError> {
@@ -100,8 +105,15 @@ impl Query {
         gone: &Notify,
     ) -> LargeAnswer {
         let (read, place) = match self {
-            Self::Outcomes { streams, count, until } => {
-                return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
+            Self::Outcomes { streams, count, until, caller } => {
+                let answered = answer_outcomes(ingest, streams, count, until, version, out, gone);
+                let Some(caller) = caller else { return answered.await };
+                return tokio::select! {
+                    // Whose key ends while they wait learns nothing any more.
+                    biased;
+                    () = caller.ended() => None,
+                    answered = answered => answered,
+                };
             }
             Self::Messages { application, start, end, count, newest_first } => {
                 let place = ingest.large_answer().await;
@@ -290,16 +302,22 @@ fn read_messages(
     Ok(answer)
 }
 
-/// What INFO says.
-pub(super) fn info(ingest: &Ingest) -> String {
+/// What INFO says; what is about all applications only to who may see `all`.
+pub(super) fn info(ingest: &Ingest, all: bool) -> String {
+    let server = format!(
+        "# Server\r\nserver:posthaste\r\nposthaste_version:{}\r\nredis_mode:standalone\r\n\r\n",
+        env!("CARGO_PKG_VERSION"),
+    );
+    if all { server + &counts(ingest) } else { server }
+}
+
+fn counts(ingest: &Ingest) -> String {
     let metrics = &ingest.metrics;
     format!(
-        "# Server\r\nserver:posthaste\r\nposthaste_version:{}\r\nredis_mode:standalone\r\n\r\n\
-         # Clients\r\nconnected_clients:{}\r\n\r\n\
+        "# Clients\r\nconnected_clients:{}\r\n\r\n\
          # Messages\r\nmessages_accepted:{}\r\nmessages_refused:{}\r\n\r\n\
          # Deliveries\r\ndeliveries_delivered:{}\r\ndeliveries_exhausted:{}\r\ndeliveries_cancelled:{}\r\n\
          deliveries_pending:{}\r\n",
-        env!("CARGO_PKG_VERSION"),
         ingest.places.taken(),
         metrics.accepted.get(),
         metrics.refused.get(),

@@ -12,6 +12,7 @@
 //! - Nothing learns from a probe: no health, no lockout, no pace, no history, no outcome stream; a 410 disables nobody.
 //! - Nothing is kept for the next one: every probe looks the name up and opens a connection of its own, so that
 //!   the whole way is tested.
+//! - One application has so many of them at most, so that its people cannot keep all others waiting.
 //! - Whoever asks for too many is told to come back; deliveries do not feel it.
 //! - What a receiver answers that is not on the public internet is not shown, unless `probe.show_private` allows it:
 //!   a URL to be tested must not become a way to read what only this machine can reach.
@@ -21,16 +22,19 @@ mod noting;
 mod tests;
 mod thread;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 use posthaste_storage::EntryId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalog::{BoxFuture, Endpoint};
 use crate::clock::unix_ms;
-use crate::core::ids::MessageId;
+use crate::core::ids::{ApplicationId, MessageId};
 use crate::delivery::Ended;
 pub(crate) use thread::{ProbeSettings, spawn};
 
@@ -69,6 +73,14 @@ pub enum ProbeError {
         /// How many may wait.
         waiting: usize,
     },
+    /// The same application has as many as one may have.
+    #[error(
+        "{count} tests of this application wait or are under way already (probe.per_application_max); try again in a second"
+    )]
+    ApplicationBusy {
+        /// How many it may have.
+        count: usize,
+    },
     /// The server stops.
     #[error("the server is shutting down")]
     ShuttingDown,
@@ -91,9 +103,45 @@ struct Order {
 pub(crate) struct Prober {
     orders: mpsc::Sender<Order>,
     sequence: AtomicU16,
+    /// Probes of each application that wait or are under way; none where there is none.
+    of_application: Mutex<HashMap<ApplicationId, usize>>,
+    per_application_max: usize,
+}
+
+/// One of the probes that an application may have. Dropping it makes room for another.
+struct Place<'p> {
+    prober: &'p Prober,
+    application: ApplicationId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut counts = self.prober.of_application.lock();
+        if let Entry::Occupied(mut count) = counts.entry(self.application) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
+    }
 }
 
 impl Prober {
+    fn new(orders: mpsc::Sender<Order>, per_application_max: usize) -> Self {
+        Self { orders, sequence: AtomicU16::new(0), of_application: Mutex::default(), per_application_max }
+    }
+
+    /// So that one application's people cannot keep all others waiting.
+    fn place(&self, application: ApplicationId) -> Result<Place<'_>, ProbeError> {
+        let mut counts = self.of_application.lock();
+        let count = counts.entry(application).or_default();
+        if *count >= self.per_application_max {
+            return Err(ProbeError::ApplicationBusy { count: *count });
+        }
+        *count += 1;
+        Ok(Place { prober: self, application })
+    }
+
     fn next_id(&self) -> MessageId {
         let count = self.sequence.fetch_add(1, Ordering::Relaxed);
         MessageId(EntryId::new(unix_ms(), count | SEQUENCE_FIRST))
@@ -103,6 +151,7 @@ impl Prober {
 impl Probes for Prober {
     fn probe(&self, probe: Probe) -> BoxFuture<'_, Result<Probed, ProbeError>> {
         Box::pin(async move {
+            let _place = self.place(probe.endpoint.application)?;
             let (answer, answered) = oneshot::channel();
             let order = Order { probe, message: self.next_id(), answer };
             self.orders.try_send(order).map_err(|error| match error {

@@ -46,8 +46,12 @@ async fn receiver(answer: Option<&'static str>) -> u16 {
 }
 
 fn endpoint(url: &str) -> Arc<Endpoint> {
+    endpoint_of(1, url)
+}
+
+fn endpoint_of(application: u64, url: &str) -> Arc<Endpoint> {
     let endpoint = json!({
-        "id": "ep_00000000001", "application": "app_00000000001", "url": url, "secrets": [],
+        "id": "ep_00000000001", "application": ApplicationId::from_u64(application).to_string(), "url": url, "secrets": [],
         "revision": 1, "created_ms": 0, "updated_ms": 0,
     });
     Arc::new(serde_json::from_value(endpoint).unwrap())
@@ -58,7 +62,13 @@ fn probe(url: &str) -> Probe {
 }
 
 fn settings(show_private: bool) -> ProbeSettings {
-    ProbeSettings { delivery: config(), in_flight_max: 1, waiting_max: 1, show_private }
+    ProbeSettings {
+        delivery: config(),
+        in_flight_max: 1,
+        waiting_max: 1,
+        per_application_max: 2,
+        show_private,
+    }
 }
 
 fn on_its_thread<F: Future>(test: F) -> F::Output {
@@ -78,10 +88,11 @@ async fn settle() {
 /// A prober within this runtime, and the word that stops it.
 fn prober() -> (Rc<Prober>, watch::Sender<bool>) {
     let settings = settings(true);
+    let per_application_max = settings.per_application_max;
     let (orders, waiting) = mpsc::channel(settings.waiting_max);
     let stop = watch::Sender::new(false);
     spawn_local(run(Rc::new(settings), Rc::new(Here), waiting, stop.subscribe()));
-    (Rc::new(Prober { orders, sequence: AtomicU16::new(0) }), stop)
+    (Rc::new(Prober::new(orders, per_application_max)), stop)
 }
 
 #[test]
@@ -133,7 +144,11 @@ fn beyond_its_bounds_a_probe_is_refused_and_places_become_free_again() {
         let waiting = ask();
         settle().await;
         let refused = prober.probe(probe(&url)).await.unwrap_err();
+        assert_eq!(refused, ProbeError::ApplicationBusy { count: 2 });
+        let of_another = Probe { endpoint: endpoint_of(2, &url), payload: Bytes::from_static(b"{}") };
+        let refused = prober.probe(of_another).await.unwrap_err();
         assert_eq!(refused, ProbeError::Busy { waiting: 1 });
+        assert_eq!(prober.of_application.lock().len(), 1, "who was refused takes no place");
 
         // Whoever asked hangs up: the place is free for the next one.
         in_flight.abort();
@@ -142,7 +157,8 @@ fn beyond_its_bounds_a_probe_is_refused_and_places_become_free_again() {
         let probed = loop {
             match prober.probe(probe(&format!("http://127.0.0.1:{answering}/"))).await {
                 Ok(probed) => break probed,
-                Err(error) => assert_eq!(error, ProbeError::Busy { waiting: 1 }),
+                Err(ProbeError::Busy { .. } | ProbeError::ApplicationBusy { .. }) => {}
+                Err(error) => panic!("{error}"),
             }
             tokio::task::yield_now().await;
         };
@@ -165,7 +181,8 @@ fn a_prober_that_has_stopped_says_so() {
 
 #[test]
 fn ids_of_probes_differ_and_are_none_that_the_log_would_give() {
-    let prober = Prober { orders: mpsc::channel(1).0, sequence: AtomicU16::new(u16::MAX - 1) };
+    let prober = Prober::new(mpsc::channel(1).0, 1);
+    prober.sequence.store(u16::MAX - 1, Ordering::Relaxed);
     let ids: std::collections::HashSet<MessageId> = (0..100).map(|_| prober.next_id()).collect();
     assert_eq!(ids.len(), 100);
     assert!(ids.iter().all(|id| id.0.sequence() >= SEQUENCE_FIRST));

@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU16;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -28,6 +27,8 @@ pub(crate) struct ProbeSettings {
     pub(crate) in_flight_max: usize,
     /// `probe.waiting_max`
     pub(crate) waiting_max: usize,
+    /// `probe.per_application_max`
+    pub(crate) per_application_max: usize,
     /// `probe.show_private`
     pub(crate) show_private: bool,
 }
@@ -37,6 +38,7 @@ pub(crate) struct ProbeSettings {
 /// Should it ever panic, tests are answered as if the server were stopping, and deliveries go on.
 pub(crate) fn spawn(settings: ProbeSettings, stop: watch::Receiver<bool>) -> std::io::Result<Arc<Prober>> {
     let (orders, waiting) = mpsc::channel(settings.waiting_max);
+    let per_application_max = settings.per_application_max;
     std::thread::Builder::new().name("prober".into()).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -47,7 +49,7 @@ pub(crate) fn spawn(settings: ProbeSettings, stop: watch::Receiver<bool>) -> std
         LocalSet::new().block_on(&runtime, run(Rc::new(settings), resolver, waiting, stop));
         runtime.shutdown_background();
     })?;
-    Ok(Arc::new(Prober { orders, sequence: AtomicU16::new(0) }))
+    Ok(Arc::new(Prober::new(orders, per_application_max)))
 }
 
 /// Takes one order after the other, as long as there is room for another probe.

@@ -129,6 +129,14 @@ pub enum PublishError {
     /// Too much is being published at once.
     #[error("too many payloads wait to be stored; publish again later")]
     Overloaded,
+    /// Its publisher is over their rate.
+    #[error("retry after {retry_ms} ms: this key may publish {rate} messages a second")]
+    TooFast {
+        /// How long to wait.
+        retry_ms: u64,
+        /// The limit.
+        rate: u64,
+    },
     /// The log stopped.
     #[error("the log stopped after a failed fsync; nothing is accepted until a restart")]
     LogPoisoned,
@@ -151,6 +159,11 @@ pub struct Answer {
 }
 
 impl PublishError {
+    /// After this wait there is room for a message at this rate.
+    pub(crate) fn too_fast(wait: std::time::Duration, rate: u64) -> Self {
+        Self::TooFast { retry_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX) + 1, rate }
+    }
+
     pub(crate) fn unknown_application(name: &str) -> Self {
         Self::ApplicationUnknown { name: shown(name) }
     }
@@ -175,6 +188,7 @@ impl PublishError {
             Self::Conflict { .. } => other(ErrorCode::Conflict, 409, "conflict"),
             Self::Full => other(ErrorCode::Oom, 507, "disk_full"),
             Self::Overloaded => other(ErrorCode::Oom, 429, "overloaded"),
+            Self::TooFast { .. } => other(ErrorCode::RateLimit, 429, "too_many_requests"),
             Self::LogPoisoned => other(ErrorCode::Misconf, 503, "log_stopped"),
             Self::ShuttingDown => other(ErrorCode::Busy, 503, "shutting_down"),
         }

@@ -15,9 +15,10 @@ use tokio::time::sleep;
 use super::producer::Port;
 use super::receiver::SimNetwork;
 use super::world::World;
+use crate::access::Portal;
 use crate::clock::Clock;
 use crate::delivery::Sender;
-use crate::engine::{Parts, recovery_settings};
+use crate::engine::{Parts, access, rate_limits, recovery_settings};
 use crate::history::{LogHistory, Publisher};
 use crate::keeper::Keeper;
 use crate::keys::Unlocked;
@@ -72,8 +73,9 @@ impl Process {
         let reader = recovered.log.reader();
         let unlocked =
             Unlocked::with(world.keyring.clone(), &recovered.catalog).expect("the catalog is read");
-        let (parts, heard) = Parts::new(config, clock, &recovered, unlocked, world.delivery.clone())
-            .expect("the settings are allowed");
+        let access = access(config, Portal::with_key(&[0; 32], rate_limits(config)));
+        let parts = Parts::new(config, clock, &recovered, unlocked, Arc::new(access), world.delivery.clone());
+        let (parts, heard) = parts.expect("the settings are allowed");
         let runtime = tokio::runtime::Handle::current();
         let speaker = parts.speaker(config, &recovered.log, &runtime).expect("there is no mail to set up");
         let (keeper, writer) = parts.storage(config, recovered, disk).expect("the simulation's shelves work");

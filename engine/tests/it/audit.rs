@@ -51,6 +51,69 @@ async fn the_export_has_every_entry_as_a_line() {
 }
 
 #[tokio::test]
+async fn an_export_is_verified_by_its_lines_alone_and_a_line_that_was_altered_or_taken_out_shows() {
+    let world = World::start().await;
+    world.api().make_application("other").await;
+    let export = world.api().get("/api/v1/audit/export").await;
+    let export = export.as_str().expect("lines");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let verify = |name: &str, lines: &str, more: &[&str]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, lines).expect("written");
+        let mut command = crate::harness::binary();
+        let output = command.args(["audit", "verify"]).arg(file).args(more).output().expect("it runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    let (code, said) = verify("whole", export, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("the chain holds: 4 entries from aud_1 to aud_4; it ends with "), "{said}");
+    let (code, said) = verify("altered", &export.replacen("anonymous", "somebody", 1), &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.starts_with("the chain is broken: line 2: aud_2 does not hold the hash"), "{said}");
+    let without: Vec<&str> =
+        export.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, line)| line).collect();
+    let (code, said) = verify("shorter", &without.join("\n"), &[]);
+    assert_eq!(code, Some(1));
+    assert!(said.contains("aud_3 follows aud_1"), "{said}");
+    // Two exports: the second continues the first.
+    let (first, rest) = export.split_at(export.find("{\"id\":\"aud_3\"").expect("a third entry"));
+    let (_, said) = verify("first", first, &[]);
+    let hash = said.trim_end().rsplit(' ').next().expect("a hash");
+    assert_eq!(verify("rest", rest, &["--previous", hash]).0, Some(0));
+    assert_eq!(verify("rest", rest, &["--previous", &"0".repeat(64)]).0, Some(1));
+}
+
+#[tokio::test]
+async fn who_guesses_a_password_is_in_the_audit_log_with_a_count_once_the_server_stops_or_a_minute_is_over() {
+    use crate::harness::Site;
+
+    let site = Site::new(&[("ingest.password", "'open sesame'"), ("api.tokens", "['the first token']")]);
+    let posthaste = site.start().await;
+    for _ in 0..2 {
+        let mut resp = crate::harness::Resp::connect(posthaste.tcp()).await;
+        resp.call(&["AUTH", "sesame"]).await;
+        resp.call(&["AUTH", "open"]).await;
+    }
+    let wrong = crate::harness::Api::at(posthaste.http()).with_token("guessed");
+    assert_eq!(wrong.call(hyper::Method::GET, "/api/v1/app", None).await.0, 401);
+    assert!(posthaste.stop().await.success());
+    let posthaste = site.start().await;
+    let api = crate::harness::Api::at(posthaste.http()).with_token("the first token");
+    let page = api.get("/api/v1/audit?action=access.refuse").await;
+    let entries = page["data"].as_array().expect("a list");
+    let mut shown: Vec<(&str, &str, u64)> = entries
+        .iter()
+        .map(|entry| {
+            let text = |name: &str| entry[name].as_str().expect("a text");
+            (text("object"), text("address"), entry["count"].as_u64().expect("a count"))
+        })
+        .collect();
+    shown.sort_unstable();
+    assert_eq!(shown, [("api", "127.0.0.1", 1), ("ingest", "127.0.0.1", 4)]);
+    assert!(!page.to_string().contains("sesame") && !page.to_string().contains("guessed"), "{page}");
+}
+
+#[tokio::test]
 async fn a_change_is_recorded_in_the_name_of_the_token_that_made_it() {
     let site = crate::harness::Site::new(&[("api.tokens", "['the first token', 'the second token']")]);
     let posthaste = site.start().await;

@@ -361,6 +361,9 @@ const ROWS: &[Row] = &[
             "every_change_is_recorded_with_its_author_and_survives_a_kill",
             "a_missing_entry_or_one_that_was_altered_shows",
             "secrets_and_credentials_never_reach_the_audit_log",
+            "an_export_is_verified_by_its_lines_alone_and_a_line_that_was_altered_or_taken_out_shows",
+            "whoever_floods_pushes_out_their_own_entries_and_nobody_elses",
+            "who_guesses_a_password_is_in_the_audit_log_with_a_count_once_the_server_stops_or_a_minute_is_over",
         ],
     },
     Row {

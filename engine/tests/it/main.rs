@@ -8,7 +8,7 @@
 //! | what a request looks like | `formats`, `identities`, `proxy` |
 //! | setting endpoints up | `probe` |
 //! | what the disk is told | `secrets` |
-//! | who may come in, and how far | `listeners`, `tls` |
+//! | who may come in, and how far | `api_keys`, `listeners`, `tls` |
 //! | whom they may make it talk to | `egress`, `advisories` |
 //! | what survives | `kill`, `restart`, `derived_folders`, `torn_log`, `disk_full`, `bad_disk` |
 //! | what the operator hears | `alerts`, `audit`, `traces` |
@@ -21,6 +21,7 @@
 
 mod advisories;
 mod alerts;
+mod api_keys;
 mod audit;
 mod bad_disk;
 mod bad_frames;

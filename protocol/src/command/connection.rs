@@ -1,4 +1,4 @@
-//! What clients say about the connection itself: HELLO, AUTH, PING, CLIENT and their like.
+//! What clients say about the connection itself: HELLO, AUTH, PING, ACL, CLIENT and their like.
 
 use std::fmt;
 
@@ -111,6 +111,15 @@ pub(super) fn parse_auth<'r>(mut arguments: Arguments<'r>) -> Result<Command<'r>
     };
     arguments.expect_end()?;
     Ok(Command::Auth(credentials))
+}
+
+/// Users and what they may do are not managed here: only the question who one is, is answered.
+pub(super) fn parse_acl<'r>(mut arguments: Arguments<'r>) -> Result<Command<'r>, CommandError> {
+    let subcommand = arguments.expect()?;
+    match is_word(subcommand, "WHOAMI") {
+        true => arguments.expect_end().map(|()| Command::AclWhoami),
+        false => Err(unknown_subcommand("acl", subcommand, "WHOAMI")),
+    }
 }
 
 pub(super) fn parse_ping<'r>(mut arguments: Arguments<'r>) -> Result<Command<'r>, CommandError> {

@@ -62,7 +62,7 @@ const fn first_talk(name: &'static str, arity: i64, parse: Parse, summary: &'sta
 }
 
 /// The most used command first: the table is searched from the front.
-const DEFINITIONS: [Definition; 16] = [
+const DEFINITIONS: [Definition; 17] = [
     stream("xadd", -5, WRITE, xadd::parse, "Publishes a message; answers once it is durable."),
     Definition {
         key_at: 0,
@@ -75,6 +75,7 @@ const DEFINITIONS: [Definition; 16] = [
     first_talk("hello", -1, connection::parse_hello, "Agrees on RESP2 or RESP3; may authenticate."),
     first_talk("auth", -2, connection::parse_auth, "Authenticates the connection."),
     talk("echo", 2, connection::parse_echo, "Answers the message given."),
+    talk("acl", -2, connection::parse_acl, "ACL WHOAMI answers in whose name the connection speaks."),
     first_talk("quit", -1, connection::parse_quit, "Closes the connection after its replies."),
     first_talk("reset", 1, connection::parse_reset, "Forgets who the client is and what was agreed."),
     talk("select", 2, connection::parse_select, "Accepts database 0, the only one."),

@@ -21,6 +21,10 @@ pub enum ErrorCode {
     NoAuth,
     /// The name or password is wrong.
     WrongPass,
+    /// Whoever this is may not do that.
+    NoPerm,
+    /// Too many messages a second; the text says how long to wait.
+    RateLimit,
     /// HELLO asked for a protocol version that is not spoken.
     NoProto,
     /// A word that this version of the library does not know.
@@ -28,7 +32,7 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
-    const KNOWN: [Self; 8] = [
+    const KNOWN: [Self; 10] = [
         Self::Err,
         Self::Conflict,
         Self::Oom,
@@ -36,6 +40,8 @@ impl ErrorCode {
         Self::Busy,
         Self::NoAuth,
         Self::WrongPass,
+        Self::NoPerm,
+        Self::RateLimit,
         Self::NoProto,
     ];
 
@@ -49,6 +55,8 @@ impl ErrorCode {
             Self::Busy => "BUSY",
             Self::NoAuth => "NOAUTH",
             Self::WrongPass => "WRONGPASS",
+            Self::NoPerm => "NOPERM",
+            Self::RateLimit => "RATELIMIT",
             Self::NoProto => "NOPROTO",
         }
     }
@@ -60,7 +68,7 @@ impl ErrorCode {
 
     /// Whether the same request may succeed later without anybody changing it.
     pub const fn is_temporary(self) -> bool {
-        matches!(self, Self::Oom | Self::Misconf | Self::Busy)
+        matches!(self, Self::Oom | Self::Misconf | Self::Busy | Self::RateLimit)
     }
 }
 

@@ -27,7 +27,7 @@ const TAGS: [(&str, &str); 10] = [
     ("Background Task", "Much that is delivered again, and how far that has come."),
     ("Alert", "What somebody should hear of."),
     ("Audit", "Who changed what, and when."),
-    ("Authentication", "Access for the people of one application."),
+    ("Authentication", "Keys, and access for the people of one application."),
     ("Health", "The server itself."),
 ];
 
@@ -86,7 +86,7 @@ fn value(routes: &[Route]) -> Value {
             "schemas": schemas::all(),
             "securitySchemes": { "HTTPBearer": {
                 "type": "http", "scheme": "bearer",
-                "description": "A token of the configuration (`api.tokens`, `api.keys`), or one from app-portal-access",
+                "description": "A token of the configuration (`api.tokens`, `api.keys`), a key that was made, or a token from app-portal-access",
             } },
         },
     })
@@ -143,6 +143,7 @@ fn path_parameter(name: &str) -> Value {
         "endpoint_id" => ("The endpoint's id or uid", schema::uid("unique-ep-identifier")),
         "msg_id" => ("The message's id or event id", schema::uid("unique-msg-identifier")),
         "event_type_name" => ("The event type's name", schema::event_type()),
+        "key_id" => ("The key's id", schema::uid("key_08xTVbZb2uD")),
         "alert_id" => ("The alert's id", schema::uid("al_08xTVbZb2uD")),
         "task_id" => ("The background task's id", schema::uid("qtask_08xTVbZb2uD")),
         "attempt_id" => ("The attempt's id", schema::uid("atmpt_1732300000000-0")),

@@ -98,7 +98,7 @@ pub(in crate::api) fn channel() -> Value {
 /// An id of something, as it is given out.
 pub(super) fn id(prefix: &str) -> Value {
     let (pattern, example) = match prefix {
-        "app_" | "ep_" | "qtask_" | "al_" => {
+        "app_" | "ep_" | "qtask_" | "al_" | "key_" => {
             (format!("^{prefix}[0-9A-Za-z]{{11}}$"), format!("{prefix}08xTVbZb2uD"))
         }
         _ => (format!("^{prefix}[0-9]+-[0-9]+$"), format!("{prefix}1732300000000-0")),

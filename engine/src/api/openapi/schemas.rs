@@ -3,6 +3,7 @@
 //! Names and fields are those of the open Svix server API where it has them. What an `...Out` schema lists is all
 //! that the server sends; a test holds every answer of the API's tests against it.
 
+mod api_key;
 mod application;
 mod attempt;
 mod endpoint;
@@ -25,6 +26,7 @@ type Schema = (&'static str, Value);
 /// All of them.
 pub(super) fn all() -> Map<String, Value> {
     let all = [
+        api_key::schemas(),
         application::schemas(),
         attempt::schemas(),
         endpoint::schemas(),

@@ -9,7 +9,14 @@ use crate::config::{ApiKey, Scope};
 
 fn key(token: &str, scopes: &[Scope], application: Option<&str>) -> ApiKey {
     let application = application.map(Into::into);
-    ApiKey { token: Some(token.into()), sha256: None, scopes: scopes.into(), application }
+    ApiKey {
+        token: Some(token.into()),
+        sha256: None,
+        scopes: scopes.into(),
+        application,
+        event_types: None,
+        events_per_second: None,
+    }
 }
 
 /// A token for each scope, named like it, and some for `acme` alone; and two applications with endpoints.

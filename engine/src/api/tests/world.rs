@@ -12,12 +12,13 @@ use posthaste_storage::EntryId;
 use serde_json::Value;
 use tower::ServiceExt;
 
+use crate::access::{Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::api::DeliveryCursor;
 use crate::api::{
-    Access, Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
+    Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
     EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage,
-    HistoryResult, Keys, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, Portal,
-    StoredAttempt, StoredDelivery, StoredMessage, Tasks, router,
+    HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
+    StoredDelivery, StoredMessage, Tasks, router,
 };
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
@@ -34,6 +35,8 @@ pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
 /// Where every first page of deliveries ends.
 pub(super) const DELIVERY_CURSOR: DeliveryCursor =
     DeliveryCursor { as_of: 3, fresh_from: 2, at: 1, endpoint: 31 };
+/// Messages a second that one caller may publish.
+pub(super) const MESSAGES_A_SECOND: u32 = 100_000;
 /// When the first message is published, unix milliseconds.
 pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
 
@@ -42,6 +45,7 @@ pub(super) struct World {
     pub(super) log: Arc<FakeLog>,
     pub(super) editor: Editor,
     pub(super) engine: Arc<FakeEngine>,
+    pub(super) access: Arc<Access>,
     pub(super) readiness: Arc<Readiness>,
 }
 
@@ -70,6 +74,15 @@ impl World {
         };
         let tasks = Arc::new(FakeTasks(editor.clone()));
         let readiness = Arc::<Readiness>::default();
+        let limits_of_rates = RateLimits { requests: rate_max, messages: MESSAGES_A_SECOND };
+        let access = Arc::new(Access::new(
+            Keys::new(tokens, limits_of_rates).with(keys, limits_of_rates),
+            MadeKeys::new("test", limits_of_rates),
+            Portal::with_key(&[1; 32], limits_of_rates),
+            limits_of_rates,
+        ));
+        let made = access.made().clone();
+        editor.catalog().subscribe(move |event| made.on_event(event));
         let router = router(Api {
             editor: editor.clone(),
             messages: Arc::clone(&engine) as _,
@@ -78,10 +91,7 @@ impl World {
             health: Some(Arc::clone(&engine) as _),
             probes: Arc::clone(&engine) as _,
             limits,
-            access: Access {
-                keys: Keys::new(tokens, rate_max).with(keys, rate_max),
-                portal: Portal::with_key(&[1; 32], rate_max),
-            },
+            access: access.clone(),
             answers: Answers::new(1_000, 1 << 20),
             budget: crate::budget::Budget::new(64 << 20),
             public_url: "https://hooks.example".into(),
@@ -89,7 +99,7 @@ impl World {
             clock: Clock::start(),
             source_addresses: vec!["203.0.113.7/32".into()],
         });
-        Self { router, log, editor, engine, readiness }
+        Self { router, log, editor, engine, access, readiness }
     }
 
     pub(super) async fn call_with(

@@ -78,16 +78,21 @@ impl Editor {
         self.rewrite_application(turn, &present, draft).await
     }
 
-    /// Removes an application with its endpoints; what is pending for them is cancelled.
+    /// Removes an application with its endpoints and keys; what is pending for them is cancelled.
     ///
     /// # Errors
     /// When there is none; a change that did not become durable.
     pub async fn remove_application(&self, id: ApplicationId) -> Result<(), CatalogError> {
         let turn = self.turn().await;
         self.present_application(id)?;
-        let endpoints = self.catalog.books.read().endpoint_ids(id);
-        let keys = endpoints.into_iter().map(Key::Endpoint).chain([Key::Application(id)]);
-        self.remove(turn, keys).await
+        let (endpoints, keys) = {
+            let books = self.catalog.books.read();
+            (books.endpoint_ids(id), books.api_keys_of(id))
+        };
+        // What is for this application alone could not be used any more, and would be forgotten by everybody.
+        let keys = keys.into_iter().map(Key::Access);
+        let gone = endpoints.into_iter().map(Key::Endpoint).chain(keys).chain([Key::Application(id)]);
+        self.remove(turn, gone).await
     }
 
     async fn write_new_application(

@@ -1,8 +1,11 @@
 //! What is recorded of a change: which object, what was done to it, and which of its fields differ.
 
-use super::super::audit::{AuditEntry, Deed, acting, fields_changed};
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::super::audit::{Acting, AuditEntry, AuditPart, Deed, fields_changed};
 use super::super::record::{Key, Record};
-use super::super::{CatalogError, Change, TaskState};
+use super::super::{ApiKey, CatalogError, Change, TaskState};
 use super::Editor;
 use crate::clock::unix_ms;
 
@@ -18,7 +21,7 @@ impl Editor {
         application: Option<String>,
     ) -> Result<(), CatalogError> {
         let turn = self.turn().await;
-        let deed = Deed { action: action.into(), object, application, fields: Vec::new() };
+        let deed = Deed { application, ..Deed::of(action, object) };
         let changes = self.recorded(vec![deed]);
         self.write(turn, changes).await
     }
@@ -33,22 +36,21 @@ impl Editor {
         }
     }
 
-    /// The entries of the audit log for these deeds, and what goes to make room for them.
-    pub(super) fn recorded(&self, deeds: Vec<Deed>) -> Vec<Change> {
+    /// The entries of the audit log for what somebody did, and what goes to make room for them.
+    pub(super) fn recorded_for(&self, deeds: Vec<(Acting, Deed)>) -> Vec<Change> {
         if deeds.is_empty() {
             return Vec::new();
         }
-        let (who, now_ms) = (acting(), unix_ms());
+        let now_ms = unix_ms();
         let books = self.catalog.books.read();
         let oldest_ms = now_ms.saturating_sub(self.kept.audit_age.as_millis() as u64);
-        let gone = books.audit_beyond(self.kept.audit_max, deeds.len(), oldest_ms);
-        let mut last = books.audit_last();
+        let mut changes = books.audit().room_for(deeds.len(), self.kept.audit_max, oldest_ms);
+        let mut last = books.audit().last();
         drop(books);
-        let mut changes: Vec<Change> = gone.into_iter().map(|number| Key::Audit(number).removal()).collect();
-        for deed in deeds {
-            let entry = std::sync::Arc::new(AuditEntry::new(last.as_deref(), now_ms, &who, deed));
-            last = Some(std::sync::Arc::clone(&entry));
-            changes.push(Record::Audit(entry).change());
+        for (who, deed) in deeds {
+            let entry = Arc::new(AuditEntry::new(last.as_ref(), now_ms, &who, deed));
+            last = Some(AuditPart::Entry(Arc::clone(&entry)));
+            changes.push(Record::Audit(AuditPart::Entry(entry)).change());
         }
         changes
     }
@@ -61,18 +63,22 @@ impl Editor {
         }
         let (what, object, present) = self.object(key)?;
         let application = match key {
-            Key::Endpoint(_) => self.application_of(change),
+            Key::Endpoint(_) | Key::Access(_) => self.application_of(change),
             _ => None,
         };
+        let digest = |value: &[u8]| self.kept.audit_key.digest(&lasting(key, value));
+        let before = present.as_deref().map(digest);
+        let after = change.value.as_deref().map(digest);
         let (verb, fields) = match (present, &change.value) {
             (None, _) => ("create", Vec::new()),
+            (Some(_), None) if what == "api_key" => ("revoke", Vec::new()),
             (Some(_), None) => ("delete", Vec::new()),
             (Some(before), Some(after)) => {
                 let fields = fields_changed(&before, after);
                 (verb_of(&fields), fields)
             }
         };
-        Some(Deed { action: format!("{what}.{verb}"), object, application, fields })
+        Some(Deed { application, fields, before, after, ..Deed::of(format!("{what}.{verb}"), object) })
     }
 
     /// Somebody began a task, or stopped it. How far it comes is its own affair.
@@ -85,8 +91,7 @@ impl Editor {
             (true, TaskState::Cancelled) => ("task.cancel", task.id.to_string()),
             (true, _) => return None,
         };
-        let (action, application) = (action.into(), Some(task.application.to_string()));
-        Some(Deed { action, object, application, fields: Vec::new() })
+        Some(Deed { application: Some(task.application.to_string()), ..Deed::of(action, object) })
     }
 
     /// What kind of object a key stands for, what it is called, and how it is stored at present.
@@ -104,26 +109,40 @@ impl Editor {
             Key::EventType(name) => {
                 ("event_type", name.into(), books.event_type(name).map(Record::EventType).map(stored))
             }
+            Key::Access(id) => ("api_key", id.to_string(), books.api_key(id).map(Record::ApiKey).map(stored)),
             Key::Task(_) | Key::Alert(_) | Key::Failing(_) | Key::Audit(_) => return None,
         })
     }
 
-    /// Whose endpoint it is, before the change or after it.
+    /// Whose endpoint or key it is, before the change or after it.
     fn application_of(&self, change: &Change) -> Option<String> {
-        let Ok(Key::Endpoint(id)) = Key::parse(&change.key) else { return None };
-        if let Some(endpoint) = self.catalog.endpoint_by_id(id) {
-            return Some(endpoint.application.to_string());
-        }
-        match Record::parse(&change.key, change.value.as_deref()?) {
-            Ok(Record::Endpoint(endpoint)) => Some(endpoint.application.to_string()),
+        let present = match Key::parse(&change.key) {
+            Ok(Key::Endpoint(id)) => self.catalog.endpoint_by_id(id).map(Record::Endpoint),
+            Ok(Key::Access(id)) => self.catalog.api_key(id).map(Record::ApiKey),
+            _ => None,
+        };
+        let record = present.or_else(|| Record::parse(&change.key, change.value.as_deref()?).ok());
+        match record? {
+            Record::Endpoint(endpoint) => Some(endpoint.application.to_string()),
+            Record::ApiKey(key) => key.application.map(|id| id.to_string()),
             _ => None,
         }
     }
 }
 
+/// A value without what is written down beside the audit log: when a key was last used.
+fn lasting<'v>(key: Key<'_>, value: &'v [u8]) -> Cow<'v, [u8]> {
+    let (Key::Access(_), Ok(present)) = (key, serde_json::from_slice::<ApiKey>(value)) else {
+        return value.into();
+    };
+    let unused = Record::ApiKey(Arc::new(ApiKey { last_used_ms: None, ..present }));
+    unused.change().value.unwrap_or_default().into()
+}
+
 fn verb_of(fields: &[String]) -> &'static str {
     match fields {
         [only] if only == "secrets" => "rotate_secret",
+        [only] if only == "expiresMs" => "expire",
         _ => "update",
     }
 }

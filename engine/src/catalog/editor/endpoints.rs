@@ -157,6 +157,7 @@ impl Editor {
         secret: Option<&str>,
     ) -> Result<Arc<Endpoint>, CatalogError> {
         self.check_endpoint(application, None, &mut draft)?;
+        self.check_count(application)?;
         let secret = first_secret(secret)?;
         let now_ms = unix_ms();
         let id = loop {
@@ -198,6 +199,17 @@ impl Editor {
 
     fn present_endpoint(&self, id: EndpointId) -> Result<Arc<Endpoint>, CatalogError> {
         self.catalog.endpoint_by_id(id).ok_or(CatalogError::NotFound { what: WHAT })
+    }
+
+    /// Each costs memory, and time in every message of its application.
+    fn check_count(&self, application: ApplicationId) -> Result<(), CatalogError> {
+        let count = self.catalog.books.read().endpoints_count(application);
+        let max = self.kept.endpoints_per_application_max;
+        if count < max {
+            return Ok(());
+        }
+        let limit = "limits.endpoints_per_application_max";
+        Err(CatalogError::TooMany { what: "endpoints", where_: " of this application", count, max, limit })
     }
 
     fn check_endpoint(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::audit::{Deed, acting};
+use super::super::audit::{AuditKey, Deed, acting};
 use super::super::check::{self, CatalogError};
 use super::super::record::{Key, Record};
 use super::super::{Acknowledged, Alert, Change, FailingSince, NOTE_BYTES_MAX};
@@ -16,15 +16,21 @@ use crate::core::ids::{AlertId, EndpointId};
 /// The most notes that are written at once: with what goes to make room for them, they fit a batch of the log.
 pub const NOTES_MAX: usize = 1_000;
 
-/// How much of what was noted is kept: the newest so many.
+/// How much there may be, and how much of what was noted is kept: the newest so many.
 #[derive(Debug, Clone, Copy)]
 pub struct KeptLimits {
+    /// `limits.endpoints_per_application_max`
+    pub endpoints_per_application_max: usize,
+    /// `limits.api_keys_max`
+    pub api_keys_max: usize,
     /// `alerts.kept_max`
     pub alerts_max: usize,
     /// `audit.kept_max`
     pub audit_max: usize,
     /// `audit.retention`
     pub audit_age: Duration,
+    /// What entries of the audit log are made with.
+    pub audit_key: AuditKey,
 }
 
 /// Something to be noted.
@@ -86,12 +92,8 @@ impl Editor {
         let (by, at_ms) = (acting().actor.to_string(), unix_ms());
         let acknowledged = Some(Acknowledged { by, at_ms, note: note.into() });
         let alert = Arc::new(Alert { acknowledged, ..Alert::clone(&present) });
-        let deed = Deed {
-            action: "alert.acknowledge".into(),
-            object: id.to_string(),
-            application: Some(alert.application.to_string()),
-            fields: Vec::new(),
-        };
+        let application = Some(alert.application.to_string());
+        let deed = Deed { application, ..Deed::of("alert.acknowledge", id.to_string()) };
         let mut changes: Vec<Change> = vec![Record::Alert(Arc::clone(&alert)).change()];
         changes.extend(self.recorded(vec![deed]));
         self.write(turn, changes).await?;

@@ -47,6 +47,9 @@ fn audit_entry_out() -> Value {
             "action": described(text(), "What was done, such as `endpoint.update`"),
             "object": described(text(), "What it was done to"),
             "application": or_null(text()), "fields": fields,
+            "before": described(text(), "Digest of the object before, under a key of the server"),
+            "after": described(text(), "Digest of the object after; the next entry about it begins with the same"),
+            "count": described(count(), "How often, where many are told as one"),
             "previous": described(text(), "SHA-256 of the entry before, in hex"),
         }),
     )

@@ -24,7 +24,7 @@ use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::pace::Pace;
-use super::{Actor, Binding, Caller, Scopes};
+use super::{Actor, Binding, Caller, RateLimits, Scopes};
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
 use crate::keyring::{KeyId, Keyring, OpenError, Owner, SEALED_MORE_BYTES, key_of};
@@ -65,7 +65,9 @@ pub enum PortalError {
 /// See the head of this file.
 pub struct Portal {
     key: hmac::Key,
-    rate_max: u32,
+    limits: RateLimits,
+    /// Nobody publishes with such a token.
+    messages: Arc<Pace>,
     /// When each expires, unix seconds.
     logged_out: Mutex<HashMap<[u8; RANDOM_BYTES], u64>>,
     /// All tokens of an application share one.
@@ -88,7 +90,7 @@ impl Portal {
         folder: &Path,
         keyring: &Keyring,
         accept_loss: bool,
-        rate_max: u32,
+        limits: RateLimits,
     ) -> Result<Self, PortalError> {
         let path = folder.join(KEY_FILE);
         let io = |error| PortalError::Io { path: path.clone(), error };
@@ -106,7 +108,7 @@ impl Portal {
         if stored.and_then(|stored| key_of_file(&stored)) != Some(keyring.newest()) {
             write(&path, &keyring.seal(Owner::Portal, &key[..])).map_err(io)?;
         }
-        Ok(Self::with_key(&key, rate_max))
+        Ok(Self::with_key(&key, limits))
     }
 
     /// The key that the one in this folder is sealed with, if it is there and sealed.
@@ -117,10 +119,11 @@ impl Portal {
     }
 
     /// With this key.
-    pub(crate) fn with_key(key: &[u8; KEY_BYTES], rate_max: u32) -> Self {
+    pub(crate) fn with_key(key: &[u8; KEY_BYTES], limits: RateLimits) -> Self {
         Self {
             key: hmac::Key::new(hmac::HMAC_SHA256, key),
-            rate_max,
+            limits,
+            messages: limits.messages(None),
             logged_out: Mutex::default(),
             paces: Mutex::default(),
         }
@@ -133,12 +136,7 @@ impl Portal {
     }
 
     /// A token for the people of this application, until then.
-    pub(in crate::api) fn issue(
-        &self,
-        application: ApplicationId,
-        read_only: bool,
-        expires_secs: u64,
-    ) -> String {
+    pub(crate) fn issue(&self, application: ApplicationId, read_only: bool, expires_secs: u64) -> String {
         let mut random = [0; RANDOM_BYTES];
         rand::fill(&mut random).expect("the system's random source works");
         let mut token = Claim { read_only, application, expires_secs, random }.encode();
@@ -163,12 +161,15 @@ impl Portal {
             actor: Actor { name: format!("portal:{}", claim.application).into() },
             scopes: Scopes::of(&[&[Scope::Read], writes].concat()),
             bound_to: Some(Binding::Id(claim.application)),
+            event_types: None,
             pace: self.pace(claim.application),
+            messages: Arc::clone(&self.messages),
+            made: None,
         })
     }
 
     /// From now on this token is not accepted. `false` if it is none of ours.
-    pub(in crate::api) fn log_out(&self, token: &str, now_secs: u64) -> bool {
+    pub(crate) fn log_out(&self, token: &str, now_secs: u64) -> bool {
         let Some(claim) = self.claim(token) else { return false };
         let mut logged_out = self.logged_out.lock();
         logged_out.insert(claim.random, claim.expires_secs);
@@ -193,7 +194,7 @@ impl Portal {
     /// Bounded by the number of applications: only they have tokens.
     fn pace(&self, application: ApplicationId) -> Arc<Pace> {
         let mut paces = self.paces.lock();
-        Arc::clone(paces.entry(application).or_insert_with(|| Arc::new(Pace::new(self.rate_max))))
+        Arc::clone(paces.entry(application).or_insert_with(|| self.limits.requests()))
     }
 }
 
@@ -273,10 +274,11 @@ fn write(path: &Path, sealed: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
 
+    const LIMITS: RateLimits = RateLimits { requests: 10, messages: 10 };
     const APPLICATION: ApplicationId = ApplicationId::from_u64(42);
 
     fn portal() -> Portal {
-        Portal::with_key(&[7; KEY_BYTES], 10)
+        Portal::with_key(&[7; KEY_BYTES], LIMITS)
     }
 
     #[test]
@@ -302,7 +304,7 @@ mod tests {
         }
         assert!(portal.caller(&token[..token.len() - 1], 0).is_none());
         assert!(portal.caller(PREFIX, 0).is_none());
-        assert!(Portal::with_key(&[8; KEY_BYTES], 10).caller(&token, 0).is_none());
+        assert!(Portal::with_key(&[8; KEY_BYTES], LIMITS).caller(&token, 0).is_none());
     }
 
     #[test]
@@ -326,7 +328,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
 
         let (folder, keyring) = (tempfile::tempdir().expect("a temporary folder"), Keyring::ephemeral());
-        let open = |keyring| Portal::open(folder.path(), keyring, false, 1);
+        let open = |keyring| Portal::open(folder.path(), keyring, false, LIMITS);
         let token = open(&keyring).expect("made").issue(APPLICATION, false, 9);
         assert!(open(&keyring).expect("read").caller(&token, 0).is_some());
         assert_eq!(Portal::sealed_with(folder.path()).expect("readable"), Some(keyring.newest()));
@@ -342,7 +344,7 @@ mod tests {
         let file = folder.path().join(KEY_FILE);
         std::fs::write(&file, [7; KEY_BYTES]).expect("written");
         let token = portal().issue(APPLICATION, false, 9);
-        let opened = Portal::open(folder.path(), &keyring, false, 1).expect("read");
+        let opened = Portal::open(folder.path(), &keyring, false, LIMITS).expect("read");
         assert!(opened.caller(&token, 0).is_some());
         let stored = std::fs::read(&file).expect("there");
         assert!(stored.len() == FILE_BYTES && !stored.windows(KEY_BYTES).any(|part| part == [7; KEY_BYTES]));
@@ -352,11 +354,12 @@ mod tests {
     fn a_key_that_was_sealed_with_a_missing_one_is_refused_unless_its_loss_is_accepted() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let (one, other) = (Keyring::ephemeral(), Keyring::ephemeral());
-        let token = Portal::open(folder.path(), &one, false, 1).expect("made").issue(APPLICATION, false, 9);
-        let refusal = Portal::open(folder.path(), &other, false, 1).unwrap_err().to_string();
+        let token =
+            Portal::open(folder.path(), &one, false, LIMITS).expect("made").issue(APPLICATION, false, 9);
+        let refusal = Portal::open(folder.path(), &other, false, LIMITS).unwrap_err().to_string();
         assert!(refusal.contains(&one.newest().to_string()), "{refusal}");
-        let anew = Portal::open(folder.path(), &other, true, 1).expect("made anew");
+        let anew = Portal::open(folder.path(), &other, true, LIMITS).expect("made anew");
         assert!(anew.caller(&token, 0).is_none());
-        assert!(Portal::open(folder.path(), &other, false, 1).is_ok());
+        assert!(Portal::open(folder.path(), &other, false, LIMITS).is_ok());
     }
 }
