@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::Ingest;
 use crate::access::Caller;
+use crate::clock::unix_ms;
 use crate::core::ids::ApplicationId;
 use crate::outcomes::{Following, StreamedOutcome};
 use crate::publish::PublishError;
@@ -106,14 +107,18 @@ impl Query {
     ) -> LargeAnswer {
         let (read, place) = match self {
             Self::Outcomes { streams, count, until, caller } => {
+                let before = out.len();
                 let answered = answer_outcomes(ingest, streams, count, until, version, out, gone);
                 let Some(caller) = caller else { return answered.await };
-                return tokio::select! {
-                    // Whose key ends while they wait learns nothing any more.
-                    biased;
+                let place = tokio::select! {
                     () = caller.ended() => None,
                     answered = answered => answered,
                 };
+                // Whose key ended while they waited learns nothing any more.
+                if !caller.is_valid(unix_ms()) {
+                    out.truncate(before);
+                }
+                return place;
             }
             Self::Messages { application, start, end, count, newest_first } => {
                 let place = ingest.large_answer().await;
