@@ -83,7 +83,9 @@ fn refusal(none: &NoPlace) -> String {
 
 async fn serve(server: Arc<Server>, visitor: Visitor, stop: watch::Receiver<bool>) {
     let (peer, deadline) = (visitor.peer, visitor.since + HANDSHAKE_TIMEOUT);
-    let Some((transport, _place)) = visitor.transport(deadline).await else { return };
+    let Some((transport, place)) = visitor.transport(deadline).await else { return };
+    // Who asks says so with each request.
+    place.keep();
     server.metrics.api_connections.inc();
     match transport {
         Transport::Plain(stream) => converse(&server, stream, peer, stop).await,

@@ -23,6 +23,7 @@ use crate::access::{Caller, Door, USER_DEFAULT};
 use crate::budget::Held;
 use crate::clock::unix_ms;
 use crate::core::tick::Tick;
+use crate::listener::Place;
 use crate::publish::{self, NewMessage, NewUrl, PublishError};
 
 /// Replies that may wait to be written; each is a batch at most.
@@ -45,12 +46,21 @@ const ECHO_BYTES_MAX: usize = 64 << 10;
 /// The text of `NOAUTH` for a connection whose key ended.
 pub(super) const KEY_ENDED: &str = "the key of this connection was revoked, or has expired";
 
+/// Whoever is at the other end.
+#[derive(Clone, Copy)]
+pub(crate) struct Guest<'p> {
+    pub(crate) peer: SocketAddr,
+    /// When a stranger is closed.
+    pub(crate) authenticate_by: Instant,
+    /// Kept once it is known who this is.
+    pub(crate) place: Option<&'p Place>,
+}
+
 /// Serves a connection, whatever its bytes travel over, until it ends.
 pub(crate) async fn serve<I, O>(
     ingest: &Arc<Ingest>,
     (input, output): (I, O),
-    peer: SocketAddr,
-    authenticate_by: Instant,
+    Guest { peer, authenticate_by, place }: Guest<'_>,
     stop: watch::Receiver<bool>,
 ) where
     I: AsyncRead + Unpin,
@@ -63,12 +73,16 @@ pub(crate) async fn serve<I, O>(
     let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
     let caller = ingest.anybody(peer.ip());
     let limits = if caller.is_some() { ingest.frame_limits() } else { Limits::before_auth() };
+    if let (Some(place), Some(_)) = (place, &caller) {
+        place.keep();
+    }
     let connection = Connection {
         ingest,
         input,
         peer,
         session: Session::new(id),
         caller,
+        place,
         authenticate_by,
         allowance: Allowance::default(),
         now_ms: unix_ms(),
@@ -95,6 +109,7 @@ struct Connection<'i, I> {
     session: Session,
     /// Who this is, once that is known.
     caller: Option<Caller>,
+    place: Option<&'i Place>,
     /// When a stranger is closed.
     authenticate_by: Instant,
     /// Messages that may be sent before the caller's pace is asked again.
@@ -360,6 +375,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     /// What was allowed to whoever this was before is not theirs.
     fn become_caller(&mut self, caller: Option<Caller>) {
+        if let (Some(place), Some(_)) = (self.place, &caller) {
+            place.keep();
+        }
         (self.caller, self.allowance) = (caller, Allowance::default());
     }
 

@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::AUTH_TIMEOUT;
+use super::connection::{AUTH_TIMEOUT, Guest};
 use super::{Ingest, LARGE_ANSWERS_MAX, connection};
 use crate::access::{Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::budget::Budget;
@@ -195,8 +195,9 @@ impl World {
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let served = self.runtime.block_on(async {
             let sent = Sent { pieces, rest: &[] };
-            let by = tokio::time::Instant::now() + AUTH_TIMEOUT;
-            let serving = connection::serve(&self.ingest, (sent, got.clone()), peer, by, self.stop.clone());
+            let authenticate_by = tokio::time::Instant::now() + AUTH_TIMEOUT;
+            let guest = Guest { peer, authenticate_by, place: None };
+            let serving = connection::serve(&self.ingest, (sent, got.clone()), guest, self.stop.clone());
             tokio::select! {
                 served = tokio::time::timeout(PATIENCE, serving) => served.is_ok(),
                 never = self.write() => never,

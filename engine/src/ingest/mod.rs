@@ -27,6 +27,7 @@ mod read;
 mod replies;
 mod who;
 
+pub(crate) use connection::Guest;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use connection::serve as serve_connection;
 
@@ -128,14 +129,24 @@ fn turn_away(ingest: &Ingest, visitor: Visitor, wait: Duration) {
 
 async fn serve(ingest: Arc<Ingest>, visitor: Visitor, stop: watch::Receiver<bool>) {
     let (peer, deadline) = (visitor.peer, visitor.since + connection::AUTH_TIMEOUT);
-    let Some((transport, _place)) = visitor.transport(deadline).await else { return };
+    let Some((transport, place)) = visitor.transport(deadline).await else { return };
+    let guest = Guest { peer, authenticate_by: deadline, place: Some(&place) };
     ingest.metrics.connections.inc();
-    match transport {
-        Transport::Plain(stream) => {
-            connection::serve(&ingest, stream.into_split(), peer, deadline, stop).await;
+    let served = async {
+        match transport {
+            Transport::Plain(stream) => {
+                connection::serve(&ingest, stream.into_split(), guest, stop).await;
+            }
+            Transport::Tls(stream) => {
+                connection::serve(&ingest, tokio::io::split(*stream), guest, stop).await;
+            }
         }
-        Transport::Tls(stream) => {
-            connection::serve(&ingest, tokio::io::split(*stream), peer, deadline, stop).await;
+    };
+    tokio::select! {
+        () = served => {}
+        () = place.lost() => {
+            ingest.metrics.connections_refused.inc();
+            tracing::debug!(%peer, "closed: a stranger, when all places were taken");
         }
     }
     ingest.metrics.connections.dec();

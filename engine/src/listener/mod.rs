@@ -141,7 +141,14 @@ impl Visitor {
             tracing::debug!(%peer, %error, "TCP_NODELAY was refused");
         }
         let Some(tls) = tls else { return Some((Transport::Plain(socket), place)) };
-        match tokio::time::timeout_at(deadline, tls.acceptor().accept(socket)).await {
+        let shaken = tokio::select! {
+            () = place.lost() => {
+                tracing::debug!(%peer, "closed before the TLS handshake was done: its place is another's");
+                return None;
+            }
+            shaken = tokio::time::timeout_at(deadline, tls.acceptor().accept(socket)) => shaken,
+        };
+        match shaken {
             Ok(Ok(stream)) => Some((Transport::Tls(Box::new(stream)), place)),
             Ok(Err(error)) => {
                 tracing::debug!(%peer, %error, "a TLS handshake failed");

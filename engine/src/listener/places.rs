@@ -1,16 +1,25 @@
 //! Places: how many connections a service has at a time, in all and from one network.
 //!
-//! Without the second limit a single visitor could take all places, and keep everybody else out.
+//! Without the second limit a single visitor could take all places, and keep everybody else out. Many together still
+//! could, and need not know a password for it. So whoever comes is a stranger until it has shown who it is, and when all
+//! places are taken, the stranger that came first leaves its own to the next visitor.
 //!
-//! Invariant: only networks that hold a place are remembered, so there are never more of them than places.
+//! Invariants
+//! - Only networks that hold a place are remembered, so there are never more of them than places.
+//! - Whoever is known keeps its place.
+//! - At most [`LEAVING_MAX`] are on their way out, beyond those who have a place.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::Network;
+
+/// Strangers that were told to leave and have not left.
+const LEAVING_MAX: usize = 64;
 
 /// See the head of this file.
 pub(crate) struct Places {
@@ -25,6 +34,10 @@ pub(crate) struct Places {
 struct Taken {
     all: u32,
     by_network: HashMap<Network, u32>,
+    /// By the order in which they came; what is rung when one has to leave.
+    strangers: BTreeMap<u64, Arc<Notify>>,
+    leaving: HashSet<u64>,
+    came: u64,
 }
 
 /// Why there is no place.
@@ -40,6 +53,8 @@ pub(crate) enum NoPlace {
 pub(crate) struct Place {
     places: Arc<Places>,
     network: Network,
+    number: u64,
+    leave: Arc<Notify>,
 }
 
 impl Places {
@@ -47,20 +62,22 @@ impl Places {
         Arc::new(Self { section, max, per_address_max, taken: Mutex::default() })
     }
 
-    /// A place for a visitor from this address.
+    /// A place for a visitor from this address, who is a stranger.
     pub(crate) fn take(self: &Arc<Self>, from: IpAddr) -> Result<Place, NoPlace> {
         let network = Network::from(from);
         let mut taken = self.taken.lock();
-        if taken.all >= self.max {
-            return Err(NoPlace::Full { section: self.section });
-        }
-        let of_network = taken.by_network.entry(network).or_default();
-        if *of_network >= self.per_address_max {
+        if taken.by_network.get(&network).is_some_and(|places| *places >= self.per_address_max) {
             return Err(NoPlace::FullForAddress { section: self.section });
         }
-        *of_network += 1;
+        if taken.all >= self.max && !taken.put_a_stranger_out() {
+            return Err(NoPlace::Full { section: self.section });
+        }
+        *taken.by_network.entry(network).or_default() += 1;
         taken.all += 1;
-        Ok(Place { places: self.clone(), network })
+        taken.came += 1;
+        let (number, leave) = (taken.came, Arc::<Notify>::default());
+        taken.strangers.insert(number, leave.clone());
+        Ok(Place { places: self.clone(), network, number, leave })
     }
 
     /// How many are taken.
@@ -69,10 +86,39 @@ impl Places {
     }
 }
 
+impl Taken {
+    /// Tells the first of the strangers to leave, whose place is free then. Whether there was one that could.
+    fn put_a_stranger_out(&mut self) -> bool {
+        if self.leaving.len() >= LEAVING_MAX {
+            return false;
+        }
+        let Some((number, leave)) = self.strangers.pop_first() else { return false };
+        self.leaving.insert(number);
+        self.all -= 1;
+        leave.notify_one();
+        true
+    }
+}
+
+impl Place {
+    /// Whoever is here has shown who it is, and stays. It may be too late for that.
+    pub(crate) fn keep(&self) {
+        self.places.taken.lock().strangers.remove(&self.number);
+    }
+
+    /// Waits until this place is another's: never, once it is kept.
+    pub(crate) async fn lost(&self) {
+        self.leave.notified().await;
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken.lock();
-        taken.all -= 1;
+        taken.strangers.remove(&self.number);
+        if !taken.leaving.remove(&self.number) {
+            taken.all -= 1;
+        }
         if let Some(of_network) = taken.by_network.get_mut(&self.network) {
             *of_network -= 1;
             if *of_network == 0 {
@@ -84,6 +130,8 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
+    use std::task::{Context, Waker};
+
     use super::*;
 
     fn address(last: u8) -> IpAddr {
@@ -96,6 +144,7 @@ mod tests {
         let mine: Vec<Place> = (0..2).map(|_| places.take(address(1)).expect("a place")).collect();
         assert_eq!(places.take(address(1)).err(), Some(NoPlace::FullForAddress { section: "ingest" }));
         let other = places.take(address(2)).expect("a place");
+        mine.iter().chain([&other]).for_each(Place::keep);
         assert_eq!(places.take(address(3)).err(), Some(NoPlace::Full { section: "ingest" }));
         drop((mine, other));
         assert_eq!(places.taken(), 0);
@@ -108,5 +157,43 @@ mod tests {
         for _ in 0..3 {
             places.take(address(1)).expect("a place");
         }
+    }
+
+    fn is_lost(place: &Place) -> bool {
+        let lost = std::pin::pin!(place.lost());
+        lost.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn when_all_places_are_taken_the_stranger_that_came_first_leaves_and_whoever_is_known_stays() {
+        let places = Places::new("ingest", 3, 3);
+        let held: Vec<Place> = (1..=3).map(|last| places.take(address(last)).expect("a place")).collect();
+        held[0].keep();
+        let fourth = places.take(address(4)).expect("the place of the second");
+        assert_eq!([0, 1, 2].map(|place| is_lost(&held[place])), [false, true, false]);
+        held[1].keep();
+        let fifth = places.take(address(5)).expect("the place of the third");
+        assert!(is_lost(&held[2]) && !is_lost(&fourth));
+        fourth.keep();
+        fifth.keep();
+        assert_eq!(places.take(address(6)).err(), Some(NoPlace::Full { section: "ingest" }));
+        assert_eq!(places.taken(), 3);
+        drop(held);
+        assert_eq!(places.taken(), 2);
+        drop((fourth, fifth));
+        let taken = places.taken.lock();
+        assert_eq!(
+            (taken.all, taken.by_network.len(), taken.strangers.len(), taken.leaving.len()),
+            (0, 0, 0, 0)
+        );
+    }
+
+    #[test]
+    fn strangers_on_their_way_out_are_bounded() {
+        let places = Places::new("ingest", 1, 1_000);
+        let held: Vec<_> = (0..=LEAVING_MAX).map(|_| places.take(address(1)).expect("a place")).collect();
+        assert_eq!(places.take(address(2)).err(), Some(NoPlace::Full { section: "ingest" }));
+        drop(held);
+        assert!(places.take(address(2)).is_ok());
     }
 }

@@ -105,6 +105,30 @@ async fn one_address_cannot_take_all_places_and_a_place_that_is_left_is_free() {
 }
 
 #[tokio::test]
+async fn strangers_from_many_addresses_keep_no_producer_out() {
+    let settings = [
+        ("ingest.password", &*format!("'{PASSWORD}'")),
+        ("ingest.connections_max", "4"),
+        ("ingest.connections_per_address_max", "2"),
+    ];
+    let posthaste = Site::new(&settings).start().await;
+    let mut producer = Resp::connect(posthaste.tcp()).await;
+    assert_eq!(bulk(&producer.call(&["AUTH", PASSWORD]).await), "OK");
+    let mut strangers = Vec::new();
+    for last in 2..=20 {
+        strangers.push(connect_from(last, posthaste.tcp()).await);
+    }
+    // All places are taken, and were many times over.
+    let mut another = Resp::connect(posthaste.tcp()).await;
+    assert_eq!(bulk(&another.call(&["AUTH", PASSWORD]).await), "OK");
+    for resp in [&mut producer, &mut another] {
+        assert_eq!(bulk(&resp.call(&["PING"]).await), "PONG");
+    }
+    // The first of them had been sent away for others long before their five seconds were over.
+    assert_eq!(rest(strangers.swap_remove(0)).await, "");
+}
+
+#[tokio::test]
 async fn a_client_that_never_reads_is_closed_and_publishers_do_not_feel_it() {
     let settings = [("ingest.request_timeout", "'1s'"), ("ingest.unacknowledged_bytes_max", "'1MiB'")];
     let world = world(&settings).await;
