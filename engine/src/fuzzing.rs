@@ -44,7 +44,7 @@ pub(crate) fn two_texts(data: &[u8]) -> Option<(&str, &str)> {
 }
 
 /// What everybody may connect to.
-fn public_only() -> EgressPolicy {
+pub(crate) fn public_only() -> EgressPolicy {
     EgressPolicy {
         allow_http: true,
         allow_cidrs: Vec::new(),

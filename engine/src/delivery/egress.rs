@@ -227,20 +227,7 @@ pub(super) fn is_localhost(name: &str) -> bool {
 mod tests {
     use super::super::checked_url::check_url;
     use super::*;
-
-    fn strict() -> EgressPolicy {
-        EgressPolicy {
-            allow_http: true,
-            allow_cidrs: Vec::new(),
-            deny_cidrs: Vec::new(),
-            allow_names: Vec::new(),
-            allow_ports: vec![80, 443],
-            deny_ports: vec![6379],
-            lenient: false,
-            nat64: false,
-            own_addresses: Vec::new(),
-        }
-    }
+    use crate::fuzzing::public_only as strict;
 
     fn allowing(cidrs: &[&str]) -> EgressPolicy {
         EgressPolicy { allow_cidrs: cidrs.iter().map(|cidr| cidr.parse().unwrap()).collect(), ..strict() }

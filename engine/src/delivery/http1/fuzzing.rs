@@ -6,12 +6,12 @@ use super::super::response::ResponseLimits;
 use super::{HEAD_BYTES_MAX, Malformed, ResponseReader};
 use crate::fuzzing::pieces;
 
-const LIMITS: ResponseLimits =
+pub(super) const LIMITS: ResponseLimits =
     ResponseLimits { body_bytes_read_max: 64, body_bytes_kept_max: 16, headers_bytes_kept_max: 256 };
 
-/// What came of a response.
+/// What came of a response: its status, text and body, and whether the connection lives on.
 #[derive(Debug, PartialEq, Eq)]
-enum Read {
+pub(super) enum Read {
     Whole { status: u16, text: Bytes, body: Bytes, keeps_alive: bool },
     Waiting,
     Malformed(Malformed),
@@ -26,7 +26,7 @@ pub(crate) fn responses(data: &[u8]) {
     if bytes.len() >= HEAD_BYTES_MAX {
         return;
     }
-    let whole = read([bytes].into_iter(), closes);
+    let whole = read([bytes], closes);
     let pieced = read(pieces(bytes, seed), closes);
     if matches!(whole, Read::Malformed(_)) {
         // A head that comes in pieces is looked at line by line: it may not be known yet.
@@ -39,7 +39,7 @@ pub(crate) fn responses(data: &[u8]) {
     assert!(!(keeps_alive && closes), "a closed connection is not used again");
 }
 
-fn read<'b>(pieces: impl Iterator<Item = &'b [u8]>, closes: bool) -> Read {
+pub(super) fn read<'b>(pieces: impl IntoIterator<Item = &'b [u8]>, closes: bool) -> Read {
     let mut reader = ResponseReader::new(LIMITS);
     for piece in pieces {
         if let Err(malformed) = reader.feed(piece) {

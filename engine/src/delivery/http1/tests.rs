@@ -3,36 +3,8 @@
 use bytes::Bytes;
 
 use super::super::response::ResponseLimits;
+use super::fuzzing::{LIMITS, Read, read};
 use super::*;
-
-const LIMITS: ResponseLimits =
-    ResponseLimits { body_bytes_read_max: 64, body_bytes_kept_max: 16, headers_bytes_kept_max: 256 };
-
-/// What came of a response: its status, text and body, and whether the connection lives on.
-#[derive(Debug, PartialEq, Eq)]
-enum Read {
-    Whole { status: u16, text: Bytes, body: Bytes, keeps_alive: bool },
-    Waiting,
-    Malformed(Malformed),
-}
-
-fn read<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, closes: bool) -> Read {
-    let mut reader = ResponseReader::new(LIMITS);
-    for piece in pieces {
-        if let Err(malformed) = reader.feed(piece) {
-            return Read::Malformed(malformed);
-        }
-    }
-    if closes {
-        reader.close();
-    }
-    if !reader.is_done() {
-        return Read::Waiting;
-    }
-    let head = reader.take_head().expect("a body comes behind a head");
-    let keeps_alive = reader.keeps_alive();
-    Read::Whole { status: head.status, text: head.text, body: reader.take_body(), keeps_alive }
-}
 
 const RESPONSES: &[&str] = &[
     "HTTP/1.1 204 No Content\r\n\r\n",
