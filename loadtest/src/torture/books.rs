@@ -88,6 +88,8 @@ struct Pages {
     lenient: bool,
     refused_below: u64,
     totals: Totals,
+    /// When the power went, in microseconds since the beginning.
+    power_off_us: Vec<u64>,
     breaches: Vec<String>,
 }
 
@@ -96,6 +98,8 @@ struct Pages {
 struct Line {
     /// 0: not acknowledged. Else its id in 64 bits.
     acknowledged: u64,
+    /// When, in microseconds since the beginning.
+    acknowledged_us: u64,
     /// 0: never came.
     came_as: u64,
     attempts: u32,
@@ -207,13 +211,20 @@ impl Books {
         if acknowledged.is_empty() {
             return Ok(());
         }
+        let now_us = self.began.elapsed().as_micros() as u64;
         let lines: String = acknowledged.iter().map(|(number, id)| format!("{number} {id}\n")).collect();
         let mut file = self.acknowledged.lock();
         file.write_all(lines.as_bytes()).and_then(|()| file.sync_data()).context("the books")?;
         drop(file);
         let mut pages = self.pages.lock();
-        acknowledged.iter().for_each(|(number, id)| pages.acknowledge(*number, packed(*id)));
+        acknowledged.iter().for_each(|(number, id)| pages.acknowledge(*number, packed(*id), now_us));
         Ok(())
+    }
+
+    /// The power is off from here on.
+    pub(super) fn power_off(&self) {
+        let now_us = self.began.elapsed().as_micros() as u64;
+        self.pages.lock().power_off_us.push(now_us);
     }
 
     /// A publish was answered with an error.
@@ -324,10 +335,10 @@ impl Books {
 }
 
 impl Pages {
-    fn acknowledge(&mut self, number: u64, id: u64) {
+    fn acknowledge(&mut self, number: u64, id: u64, now_us: u64) {
         let line = &mut self.lines[number as usize];
         let (twice, other) = (line.acknowledged != 0, line.came_as != 0 && line.came_as != id);
-        line.acknowledged = id;
+        (line.acknowledged, line.acknowledged_us) = (id, now_us);
         let taken = line.taken > 0;
         self.totals.acknowledged += 1;
         self.totals.kept += u64::from(taken);
@@ -405,10 +416,14 @@ impl Pages {
 
     fn check_losses(&mut self) {
         let lost = |line: &&Line| line.acknowledged != 0 && line.taken == 0;
-        let ids: Vec<u64> = self.lines.iter().filter(lost).map(|line| line.acknowledged).collect();
-        self.totals.lost = ids.len() as u64;
-        for id in ids {
-            self.breach(format!("I1: {} was acknowledged and never came", shown(id)));
+        let lost: Vec<Line> = self.lines.iter().filter(lost).copied().collect();
+        self.totals.lost = lost.len() as u64;
+        for line in lost {
+            let nearest = self.power_off_us.iter().map(|off_us| line.acknowledged_us as i64 - *off_us as i64);
+            let when = nearest.min_by_key(|us| us.abs()).map_or_else(String::new, |us| {
+                format!(" ({} us {} the power went)", us.abs(), if us < 0 { "before" } else { "after" })
+            });
+            self.breach(format!("I1: {} was acknowledged{when} and never came", shown(line.acknowledged)));
         }
     }
 

@@ -1,10 +1,14 @@
 //! `power`: the power is cut under full load, and every fourth time once more while the engine recovers.
 //!
-//! The cut comes first and the kill some milliseconds later: in between the engine sees a disk that fails, and
-//! must not acknowledge anything (I8).
+//! The process is stopped at the instant before, and never goes on: where there is no power, nobody acknowledges anything. One
+//! that lives on would, for the kernel is not to be believed then: a sync that is under way while a file system is shut
+//! down can succeed and have saved nothing (in 1 of 60 cuts of ext4 on Linux 6.18, by a program of ten lines that
+//! appends and syncs). What the engine does on a disk that fails is tried by `io`.
 
 use std::process::ExitCode;
 use std::time::Duration;
+
+use rustix::process::Signal;
 
 use super::Arguments;
 use super::trial::Trial;
@@ -15,8 +19,6 @@ const LATEST: Duration = Duration::from_millis(1_500);
 const LATEST_FAST: Duration = Duration::from_millis(400);
 const RECOVERY_EVERY: u32 = 4;
 const RECOVERY_LATEST: Duration = Duration::from_millis(80);
-/// How long the engine lives on without a disk.
-const AFTERLIFE: Duration = Duration::from_millis(20);
 
 pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let file_system = arguments.file_system.as_str();
@@ -34,8 +36,9 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let after = trial.random.between(SOONEST, latest);
         let load = trial.load()?;
         std::thread::sleep(after);
+        trial.subject()?.signal(Signal::STOP)?;
         volume.cut()?;
-        std::thread::sleep(trial.random.between(Duration::ZERO, AFTERLIFE));
+        trial.books.power_off();
         let open = trial.end_life(Some(load))?;
         volume.restore()?;
         if (trial.cycles() + 1).is_multiple_of(RECOVERY_EVERY) {
