@@ -8,8 +8,6 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use rustix::process::Signal;
-
 use super::Arguments;
 use super::trial::Trial;
 use super::volume::{Volume, skip};
@@ -36,7 +34,7 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let after = trial.random.between(SOONEST, latest);
         let load = trial.load()?;
         std::thread::sleep(after);
-        trial.subject()?.signal(Signal::STOP)?;
+        trial.subject()?.freeze()?;
         volume.cut()?;
         trial.books.power_off();
         let open = trial.end_life(Some(load))?;

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
 use crate::engine::{Api, Reading, Setting, addresses, forget, remember, serve};
 
@@ -180,6 +180,20 @@ impl Subject {
 
     pub(super) fn signal(&self, signal: Signal) -> anyhow::Result<()> {
         kill_process(self.child.pid, signal).with_context(|| format!("{signal:?} to the engine"))
+    }
+
+    /// SIGSTOP, and waits until it has reached every thread. The first to take the signal stops the others, which on a
+    /// busy machine go on for milliseconds, calls of the kernel included.
+    pub(super) fn freeze(&self) -> anyhow::Result<()> {
+        self.signal(Signal::STOP)?;
+        let whatever = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let status =
+            waitid(WaitId::Pid(self.child.pid), whatever).context("waiting for the engine to stop")?;
+        anyhow::ensure!(
+            status.is_some_and(|status| status.stopped()),
+            "the engine ended instead of stopping"
+        );
+        Ok(())
     }
 
     /// Whether it has ended by itself, and how.
