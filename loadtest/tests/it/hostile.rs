@@ -8,7 +8,7 @@ use std::process::Stdio;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::harness::{PATIENCE, binary, engine_binary, refusal, run, webhook};
+use crate::harness::{PATIENCE, binary, engine_binary, refusal, run_alone, webhook};
 
 #[test]
 fn every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_everything() {
@@ -16,7 +16,7 @@ fn every_attempt_at_a_hostile_receiver_ends_as_its_fault_says_while_others_get_e
     let folder = tempfile::tempdir().unwrap();
     let json = folder.path().join("hostile.json");
     let options = ["--quick", "--engine-binary", &engine, "--json", json.to_str().unwrap()];
-    let (status, said, errors) = run(&[&["scenario", "hostile"], &options[..]].concat());
+    let (status, said, errors) = run_alone(&[&["scenario", "hostile"], &options[..]].concat());
     assert!(status.success() && said.contains("zero unaccounted"), "{said}{errors}");
     let report: Value = serde_json::from_slice(&std::fs::read(&json).unwrap()).unwrap();
     assert_eq!(report["wrong"], Value::Array(Vec::new()));

@@ -10,10 +10,8 @@ use super::set::Sets;
 use crate::engine::Setting;
 use crate::fault::{Fault, Place, Transport};
 
-/// How late an attempt may be, in percent of its deadline.
-const LATE_PERCENT_MAX: u32 = 10;
-/// The same in a quick look, which has other tests beside it: it asks whether a deadline is there at all.
-const LATE_PERCENT_MAX_QUICK: u32 = 100;
+/// How late an attempt may be, as a share of its deadline.
+const LATE_SHARE_MAX: f64 = 0.1;
 /// Ends that are told of, of those that are wrong.
 const TOLD_MAX: usize = 40;
 
@@ -22,15 +20,13 @@ const TOLD_MAX: usize = 40;
 pub(super) struct Deadlines {
     phase_ms: u32,
     total_ms: u32,
-    late_percent_max: u32,
 }
 
 impl Deadlines {
     /// Short ones, so that many rounds take minutes. A quick look is more patient: it runs beside other tests.
     pub(super) fn new(quick: bool) -> Self {
-        let (phase_ms, late_percent_max) =
-            if quick { (1_000, LATE_PERCENT_MAX_QUICK) } else { (750, LATE_PERCENT_MAX) };
-        Self { phase_ms, total_ms: 2 * phase_ms, late_percent_max }
+        let phase_ms = if quick { 1_000 } else { 750 };
+        Self { phase_ms, total_ms: 2 * phase_ms }
     }
 
     pub(super) fn settings(&self) -> Vec<Setting> {
@@ -39,10 +35,6 @@ impl Deadlines {
         let phases = phases.map(|name| setting(&format!("delivery.timeout_{name}"), &phase));
         let total = setting("delivery.timeout_total", &format!("{}ms", self.total_ms));
         phases.into_iter().chain([total]).collect()
-    }
-
-    pub(super) const fn late_percent_max(&self) -> u32 {
-        self.late_percent_max
     }
 
     /// By how much the latest part of an attempt was within its deadline, as a share: 1 is on time.
@@ -107,7 +99,7 @@ impl Judge {
         }
         let share = self.deadlines.share_used(&attempt["timing"]);
         self.latest_share = self.latest_share.max(share);
-        if share * 100.0 > f64::from(100 + self.deadlines.late_percent_max) {
+        if share > 1.0 + LATE_SHARE_MAX {
             self.late += 1;
             self.say(format!("{name} {by} took longer than it may: {}", attempt["timing"]));
         }
@@ -173,7 +165,7 @@ mod tests {
 
     /// What is wrong with an attempt at a receiver that answers 410, over HTTP/2.
     fn wrong(outcome: &str, status: u16, total_ms: f64) -> Vec<String> {
-        let mut judge = Judge::new(Deadlines::new(false));
+        let mut judge = Judge::new(Deadlines::new(true));
         let parts =
             json!({ "dnsMs": 0.0, "connectMs": 1.0, "tlsMs": 2.0, "firstByteMs": 3.0, "totalMs": total_ms });
         let attempt = json!({
@@ -187,14 +179,14 @@ mod tests {
     #[test]
     fn an_attempt_that_ends_as_its_fault_says_within_its_deadline_is_right() {
         assert_eq!(wrong("gone", 410, 6.0), Vec::<String>::new());
-        assert_eq!(wrong("gone", 410, 1_649.0), Vec::<String>::new());
+        assert_eq!(wrong("gone", 410, 2_200.0), Vec::<String>::new());
     }
 
     #[test]
     fn an_attempt_that_ends_otherwise_or_too_late_is_named() {
         assert!(wrong("bad_status", 410, 6.0)[0].starts_with("gone h2 ended as bad_status 410"));
         assert!(wrong("gone", 200, 6.0)[0].starts_with("gone h2 ended as gone 200"));
-        assert!(wrong("gone", 410, 1_651.0)[0].starts_with("gone h2 took longer than it may"));
+        assert!(wrong("gone", 410, 2_201.0)[0].starts_with("gone h2 took longer than it may"));
         let mut judge = Judge::new(Deadlines::new(true));
         judge.beside(&json!({ "outcome": "success", "attemptNumber": 2 }));
         assert_eq!(judge.wrong().len(), 1);

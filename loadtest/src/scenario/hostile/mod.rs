@@ -184,8 +184,7 @@ fn tell(context: &mut Context<'_>, judge: &Judge, faults: &[&fault::Fault], roun
     report.figure(
         Figure::one("attempts that ended otherwise", "", judge.ended_otherwise() as f64).at_most(0.0),
     );
-    let late = format!("attempts late by more than {}%", judge.deadlines().late_percent_max());
-    report.figure(Figure::one(&late, "", judge.late() as f64).at_most(0.0));
+    report.figure(Figure::one("attempts late by more than 10%", "", judge.late() as f64).at_most(0.0));
     report.figure(Figure::one("latest, in percent of its deadline", "%", judge.latest_percent()));
     for wrong in judge.wrong() {
         report.wrong(wrong.clone());

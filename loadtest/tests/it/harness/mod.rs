@@ -7,7 +7,7 @@ mod wire;
 
 pub(crate) use engine::engine_binary;
 pub(crate) use forgetful::Forgetful;
-pub(crate) use process::{Receiver, binary, refusal, run};
+pub(crate) use process::{Receiver, binary, refusal, run, run_alone};
 pub(crate) use wire::{Answer, Wire, webhook};
 
 use std::time::{Duration, Instant};

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 
+use parking_lot::RwLock;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -16,8 +17,22 @@ pub(crate) fn binary(arguments: &[&str]) -> Command {
     command
 }
 
+/// Held by whatever runs; by one that judges times, alone.
+static MACHINE: RwLock<()> = RwLock::new(());
+
 /// Runs it to its end: status, standard output, standard error.
 pub(crate) fn run(arguments: &[&str]) -> (ExitStatus, String, String) {
+    let _beside_others = MACHINE.read();
+    run_to_its_end(arguments)
+}
+
+/// As [`run`], while no other of these tests runs it.
+pub(crate) fn run_alone(arguments: &[&str]) -> (ExitStatus, String, String) {
+    let _alone = MACHINE.write();
+    run_to_its_end(arguments)
+}
+
+fn run_to_its_end(arguments: &[&str]) -> (ExitStatus, String, String) {
     let output = binary(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status, text(output.stdout), text(output.stderr))
