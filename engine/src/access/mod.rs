@@ -144,10 +144,13 @@ impl Caller {
     }
 
     /// Waits until their key is no longer valid: for ever, if it is not one that can be revoked.
-    pub(crate) async fn ended(&self) {
-        match &self.made {
-            Some(key) => key.ended().await,
-            None => std::future::pending().await,
+    pub(crate) fn ended(&self) -> impl Future<Output = ()> + use<> {
+        let made = self.made.clone();
+        async move {
+            match made {
+                Some(key) => key.ended().await,
+                None => std::future::pending().await,
+            }
         }
     }
 

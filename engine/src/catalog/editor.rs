@@ -7,8 +7,7 @@
 //! change in the log that is not in the catalog.
 //!
 //! Here: what is common. What is checked for each kind of thing: `api_keys`, `applications`, `endpoints`,
-//! `event_types`. What is
-//! recorded of each change: `deeds`. What the engine itself notes: `notes`.
+//! `event_types`. What is recorded of each change: `deeds`. What the engine itself notes: `notes`.
 
 mod api_keys;
 mod applications;

@@ -26,8 +26,8 @@
 //! | `key/<key id>` | [`ApiKey`] |
 //! | `au/<number>` | [`AuditEntry`]: one line of JSON, kept byte for byte; or what stands for entries that made room |
 //!
-//! Alerts, failing times and the audit log are what the engine notes: they are not configured, but are as small, are kept as long, and must
-//! survive as safely.
+//! Alerts, failing times and the audit log are what the engine notes: they are not configured, but are as small, are
+//! kept as long, and must survive as safely.
 
 mod alert;
 mod api_key;

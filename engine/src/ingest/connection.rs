@@ -48,7 +48,7 @@ pub(super) const KEY_ENDED: &str = "the key of this connection was revoked, or h
 
 /// Whoever is at the other end.
 #[derive(Clone, Copy)]
-pub(crate) struct Guest<'p> {
+pub(crate) struct Client<'p> {
     pub(crate) peer: SocketAddr,
     /// When a stranger is closed.
     pub(crate) authenticate_by: Instant,
@@ -60,7 +60,7 @@ pub(crate) struct Guest<'p> {
 pub(crate) async fn serve<I, O>(
     ingest: &Arc<Ingest>,
     (input, output): (I, O),
-    Guest { peer, authenticate_by, place }: Guest<'_>,
+    Client { peer, authenticate_by, place }: Client<'_>,
     stop: watch::Receiver<bool>,
 ) where
     I: AsyncRead + Unpin,
@@ -137,10 +137,10 @@ async fn stopped(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-/// Waits until the key of whoever this is ends.
-async fn ended(caller: Option<Caller>) {
-    match caller {
-        Some(caller) => caller.ended().await,
+/// Waits for the end of somebody's key; for ever where there is nobody yet.
+async fn ended(end: Option<impl Future<Output = ()>>) {
+    match end {
+        Some(end) => end.await,
         None => std::future::pending().await,
     }
 }
@@ -160,7 +160,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             if self.requests(&mut decoder, &mut buffer).await == Go::Close {
                 return;
             }
-            let ended = ended(self.caller.clone());
+            let ended = ended(self.caller.as_ref().map(Caller::ended));
             let read = tokio::select! {
                 biased;
                 // The client does not take its answers.

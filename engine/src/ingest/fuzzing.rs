@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::runtime::Runtime;
 use tokio::sync::{Semaphore, watch};
 
-use super::connection::{AUTH_TIMEOUT, Guest};
+use super::connection::{AUTH_TIMEOUT, Client};
 use super::{Ingest, LARGE_ANSWERS_MAX, connection};
 use crate::access::{Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::budget::Budget;
@@ -196,8 +196,8 @@ impl World {
         let served = self.runtime.block_on(async {
             let sent = Sent { pieces, rest: &[] };
             let authenticate_by = tokio::time::Instant::now() + AUTH_TIMEOUT;
-            let guest = Guest { peer, authenticate_by, place: None };
-            let serving = connection::serve(&self.ingest, (sent, got.clone()), guest, self.stop.clone());
+            let client = Client { peer, authenticate_by, place: None };
+            let serving = connection::serve(&self.ingest, (sent, got.clone()), client, self.stop.clone());
             tokio::select! {
                 served = tokio::time::timeout(PATIENCE, serving) => served.is_ok(),
                 never = self.write() => never,

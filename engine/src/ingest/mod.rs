@@ -27,7 +27,7 @@ mod read;
 mod replies;
 mod who;
 
-pub(crate) use connection::Guest;
+pub(crate) use connection::Client;
 #[cfg(any(test, feature = "simulation"))]
 pub(crate) use connection::serve as serve_connection;
 
@@ -130,15 +130,15 @@ fn turn_away(ingest: &Ingest, visitor: Visitor, wait: Duration) {
 async fn serve(ingest: Arc<Ingest>, visitor: Visitor, stop: watch::Receiver<bool>) {
     let (peer, deadline) = (visitor.peer, visitor.since + connection::AUTH_TIMEOUT);
     let Some((transport, place)) = visitor.transport(deadline).await else { return };
-    let guest = Guest { peer, authenticate_by: deadline, place: Some(&place) };
+    let client = Client { peer, authenticate_by: deadline, place: Some(&place) };
     ingest.metrics.connections.inc();
     let served = async {
         match transport {
             Transport::Plain(stream) => {
-                connection::serve(&ingest, stream.into_split(), guest, stop).await;
+                connection::serve(&ingest, stream.into_split(), client, stop).await;
             }
             Transport::Tls(stream) => {
-                connection::serve(&ingest, tokio::io::split(*stream), guest, stop).await;
+                connection::serve(&ingest, tokio::io::split(*stream), client, stop).await;
             }
         }
     };

@@ -18,7 +18,7 @@ use super::fault::Fault;
 use super::model::{type_name, wanted};
 use super::plan::{EVENT_TYPES, Manner};
 use super::world::World;
-use crate::ingest::{self, Guest, Ingest};
+use crate::ingest::{self, Client, Ingest};
 
 const SOCKET_BYTES: usize = 8 << 10;
 /// A message is published again within this time, which is shorter than any retention here.
@@ -46,8 +46,8 @@ impl Connection {
         let port = port.clone();
         tokio::task::spawn_local(async move {
             let peer = SocketAddr::from(([127, 0, 0, 1], 1));
-            let guest = Guest { peer, authenticate_by: Instant::now() + PATIENCE, place: None };
-            ingest::serve_connection(&port.ingest, tokio::io::split(theirs), guest, port.stop).await;
+            let client = Client { peer, authenticate_by: Instant::now() + PATIENCE, place: None };
+            ingest::serve_connection(&port.ingest, tokio::io::split(theirs), client, port.stop).await;
         });
         Self { stream: ours, decoder: ValueDecoder::new(ValueLimits::default()), input: BytesMut::new() }
     }
