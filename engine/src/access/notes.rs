@@ -27,7 +27,7 @@ const USES_EVERY: Duration = Duration::from_secs(600);
 /// Writes until told to stop, and what is left then.
 pub(crate) async fn keep_notes(access: Arc<Access>, editor: Editor, mut stop: watch::Receiver<bool>) {
     let mut uses_at = Instant::now() + USES_EVERY;
-    let mut every_minute = tokio::time::interval(REFUSALS_EVERY);
+    let mut every_minute = tokio::time::interval_at(Instant::now() + REFUSALS_EVERY, REFUSALS_EVERY);
     loop {
         let written = tokio::select! {
             () = first_use(&access) => write_uses(&access, &editor, true).await,
