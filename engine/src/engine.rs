@@ -175,8 +175,13 @@ impl Engine {
             let _ = self.runtime.block_on(async { tokio::time::timeout(SPANS_OUT, exporter).await });
         }
         self.runtime.shutdown_background();
-        ledger.close(low_water, end).context("the ledger")?;
-        catalog.close().context("the catalog")?;
+        // One that failed while running ends so too: everything is in the log.
+        if let Err(error) = ledger.close(low_water, end) {
+            tracing::warn!(%error, "the ledger was not closed; the next start may rebuild it from the log");
+        }
+        if let Err(error) = catalog.close() {
+            tracing::warn!(%error, "the catalog was not closed; the next start may rebuild it from the log");
+        }
         drop(log);
         drop(self.folder);
         tracing::info!("stopped; everything accepted is stored");

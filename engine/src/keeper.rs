@@ -22,7 +22,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use parking_lot::Mutex;
 use posthaste_storage::ledger::{Ledger, LedgerError, Pending, Standing, Update};
 use posthaste_storage::log::{LogReader, ReadError};
-use posthaste_storage::record::{Record, event_hash};
+use posthaste_storage::record::{Attempt, Parked, Record, event_hash};
 use posthaste_storage::{EntryId, Position};
 use tokio::time::Instant;
 
@@ -211,6 +211,8 @@ impl Keeper {
         if self.failure.is_none() {
             tracing::error!(%error, "the ledger failed; it is rebuilt from the log");
             self.metrics.ledger_failed.set(1);
+            // Nothing may be removed while the log is what the ledger is made from, nor before the new one was asked.
+            self.progress.answers(0, Position::START);
             self.failure =
                 Some(Failure { again_at: Instant::now() + MEND_WAIT_FIRST, wait: MEND_WAIT_FIRST });
         }
@@ -263,7 +265,7 @@ impl Keeper {
         self.hand_out(returned);
         (self.low_water, self.end) = (batch.low_water, batch.end);
         if !batch.cancelled.is_empty() {
-            self.cancel(&batch.cancelled).unwrap_or_else(|error| self.give_up(&error));
+            self.cancel(&batch.cancelled);
         }
         if let Some(segment) = batch.survey {
             let carried = self.survey(segment).unwrap_or_else(|error| {
@@ -289,20 +291,28 @@ impl Keeper {
     /// Ends what is pending of these messages. What is in no shard's hands is recorded as ended from here; the shards
     /// do so for what is in theirs. The ledger forgets both now: the log has said that they ended, and after a
     /// restart it is perhaps not read again from there.
-    fn cancel(&mut self, messages: &[(MessageId, Position)]) -> Result<(), LedgerError> {
-        let wanted: HashMap<EntryId, Position> =
-            messages.iter().map(|(message, at)| (message.0, *at)).collect();
-        let mut ended = Vec::new();
-        self.ledger.for_each(|pending| {
-            if let Some(at) = wanted.get(&pending.message) {
-                ended.push((*pending, *at));
-            }
-        })?;
+    fn cancel(&mut self, messages: &[(MessageId, Position)]) {
         // The writer told them already, but since then more may have been handed to them from here.
         messages.iter().for_each(|(message, _)| self.shards.cancel(*message));
+        let mut pending = Vec::new();
+        if self.failure.is_none()
+            && let Err(error) = self.pending_of(messages, &mut pending)
+        {
+            self.give_up(&error);
+        }
+        if self.failure.is_some() {
+            // It does not know all that is pending.
+            pending.clear();
+            for &(message, at) in messages {
+                match pending_by_log(&self.reader, message.0, at) {
+                    Ok(found) => pending.extend(found.into_iter().map(|pending| (pending, at))),
+                    Err(error) => tracing::error!(%error, %message, "what was pending of it is not known"),
+                }
+            }
+        }
         let (now_ms, loaded_until) = (self.clock.now().as_ms(), self.ledger.loaded_until());
         let mut settled = Vec::new();
-        for (pending, at) in ended {
+        for (pending, at) in pending {
             let Pending { message, endpoint, .. } = pending;
             let update = Update { message, endpoint, at, to: Standing::Settled };
             let returned = self.ledger.apply_unheld(update, now_ms);
@@ -314,7 +324,21 @@ impl Keeper {
         if !settled.is_empty() {
             self.writer.send(Job::Settle(settled));
         }
-        Ok(())
+    }
+
+    /// What the ledger has of these messages, each with where the log says that it was taken back.
+    fn pending_of(
+        &self,
+        messages: &[(MessageId, Position)],
+        into: &mut Vec<(Pending, Position)>,
+    ) -> Result<(), LedgerError> {
+        let wanted: HashMap<EntryId, Position> =
+            messages.iter().map(|(message, at)| (message.0, *at)).collect();
+        self.ledger.for_each(|pending| {
+            if let Some(at) = wanted.get(&pending.message) {
+                into.push((*pending, *at));
+            }
+        })
     }
 
     /// Finds the oldest segment that a pending delivery, or a replay after the death of this process, needs. Returns
@@ -358,14 +382,21 @@ impl Keeper {
         Ok(())
     }
 
-    /// Hands out what must not pass others, before anything else is: at the start.
+    /// Hands out what must not pass others, before anything else is: at the start. A ledger that turns out to be damaged
+    /// is rebuilt first, once.
     pub(crate) fn hand_out_ordered(&mut self) -> Result<(), LedgerError> {
+        let mut is_rebuilt = false;
         loop {
-            let loaded = self.ledger.load(DUE_MS_ORDERED + 1, LOAD_MAX)?;
-            if loaded.is_empty() {
-                return Ok(());
+            match self.ledger.load(DUE_MS_ORDERED + 1, LOAD_MAX) {
+                Ok(loaded) if loaded.is_empty() => return Ok(()),
+                Ok(loaded) => self.hand_out(loaded),
+                Err(error) if is_rebuilt => return Err(error),
+                Err(error) => {
+                    self.give_up(&error);
+                    self.mend();
+                    is_rebuilt = true;
+                }
             }
-            self.hand_out(loaded);
         }
     }
 
@@ -422,6 +453,52 @@ fn order_of(reader: &LogReader, pending: &Pending) -> Result<Option<(u64, Tick)>
     })?;
     let lane = lane(ApplicationId::from_u64(pending.application), extras.ordering_key);
     Ok(Some((lane, Tick::from_ms(due_ms))))
+}
+
+/// What a ledger would have of this message, by the records before `before`: deliveries that were attempted or put off
+/// and have not ended. Those that must not pass others are due at once, as the ledger has them.
+fn pending_by_log(reader: &LogReader, message: EntryId, before: Position) -> Result<Vec<Pending>, ReadError> {
+    let mut pending = HashMap::new();
+    reader.records_about(message, before, |updated_at, record| {
+        match record {
+            Record::Attempt(attempt) if attempt.next_attempt_ms == 0 => {
+                pending.remove(&attempt.endpoint);
+            }
+            Record::Settled(settled) if settled.endpoint == 0 => pending.clear(),
+            Record::Settled(settled) => {
+                pending.remove(&settled.endpoint);
+            }
+            Record::Attempt(Attempt {
+                application,
+                endpoint,
+                message_at,
+                progress: attempts,
+                next_attempt_ms,
+                ..
+            }) => {
+                let is_ordered = Progress::from_u16(attempts).marks.has(Marks::ORDERED);
+                let due_ms = if is_ordered { DUE_MS_ORDERED } else { next_attempt_ms };
+                let one =
+                    Pending { message, application, endpoint, message_at, attempts, due_ms, updated_at };
+                pending.insert(endpoint, one);
+            }
+            Record::Parked(Parked { application, endpoint, attempts, due_ms, message_at, .. }) => {
+                let one =
+                    Pending { message, application, endpoint, message_at, attempts, due_ms, updated_at };
+                pending.insert(endpoint, one);
+            }
+            Record::Carried(carried) => {
+                for of in carried.pending.iter() {
+                    if let Some(one) = pending.get_mut(&of.endpoint) {
+                        (one.message_at, one.updated_at) = (updated_at, updated_at);
+                    }
+                }
+            }
+            Record::Message(_) | Record::Change(_) => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(pending.into_values().collect())
 }
 
 /// Deliveries of one application with the same ordering key are in one lane; without a key in none.

@@ -16,13 +16,14 @@ mod event_ids;
 mod replay;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::disk::Disk;
-use posthaste_storage::ledger::{Ledger, LedgerOptions};
+use posthaste_storage::ledger::{Ledger, LedgerError, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader, ReadError};
 use posthaste_storage::shelf::{Shelf, ShelfError, SledShelf};
 use posthaste_storage::{EntryId, Position};
@@ -157,6 +158,9 @@ pub(crate) enum RecoveryError {
     /// The catalog's copy cannot be made or written.
     #[error("the catalog cannot be made: {0}")]
     Catalog(#[from] posthaste_storage::catalog::CatalogError),
+    /// A record was not readable while it was being erased.
+    #[error("what the log says changed while it was read")]
+    Changed,
     /// A folder cannot be set aside.
     #[error("{0}")]
     Io(#[from] std::io::Error),
@@ -173,21 +177,17 @@ pub(crate) fn recover(
     let (log, found) = Log::open(disk, &settings.log_folder, settings.log)?;
     report(&found);
     let reader = log.reader();
-    let ledger = open_ledger(&*settings.shelves, settings.ledger, &reader, clock)?;
-    let catalog = open_catalog(&*settings.shelves, &reader, clock)?;
-    let mut replay = Replay {
-        reader: &reader,
-        ledger,
-        catalog: Some(catalog),
-        fresh: Fresh::default(),
-        changes: Vec::new(),
-        updates: 0,
+    let shelves = settings.shelves;
+    let ledger = open_ledger(&*shelves, settings.ledger, &reader, clock)?;
+    let mut catalog = open_catalog(&*shelves, &reader, clock)?;
+    let (ledger, fresh, in_ledger) = match replay(&reader, ledger, &mut catalog) {
+        // What lies deeper in it is read only now.
+        Err(RecoveryError::Ledger(error)) => {
+            let anew = ledger_anew(&*shelves, settings.ledger, &error.to_string(), clock)?;
+            replay(&reader, anew, &mut catalog)?
+        }
+        replayed => replayed?,
     };
-    replay.run(reader.end())?;
-    let Replay { ledger, catalog: Some(catalog), fresh, updates, .. } = replay else {
-        unreachable!("the catalog was given to the replay")
-    };
-    let in_ledger = if updates == 0 { ledger.len() } else { count(&ledger)? };
     let event_ids = recall_event_ids(&reader, settings.event_ids_max)?;
     tracing::info!(
         fresh = fresh.by_position.len(),
@@ -196,8 +196,20 @@ pub(crate) fn recover(
         elapsed_ms = started.elapsed().as_millis() as u64,
         "recovered"
     );
-    let (shelves, fresh) = (settings.shelves, fresh.by_position);
-    Ok(Recovered { log, shelves, ledger, catalog, fresh, in_ledger, event_ids })
+    Ok(Recovered { log, shelves, ledger, catalog, fresh: fresh.by_position, in_ledger, event_ids })
+}
+
+/// Brings both up to the end of the log. Returns the ledger, what is fresh, and how much is pending in the ledger.
+fn replay(
+    reader: &LogReader,
+    ledger: Ledger,
+    catalog: &mut CatalogStore,
+) -> Result<(Ledger, Fresh, u64), RecoveryError> {
+    let mut replay = Replay::new(reader, ledger, Some(catalog));
+    replay.run(reader.end())?;
+    let Replay { ledger, fresh, updates, .. } = replay;
+    let in_ledger = if updates == 0 { ledger.len() } else { count(&ledger)? };
+    Ok((ledger, fresh, in_ledger))
 }
 
 /// Files everything that is pending up to `end` into a ledger that is empty, while shards hold what they hold.
@@ -206,10 +218,15 @@ pub(crate) fn rebuild_ledger(
     ledger: Ledger,
     end: Position,
 ) -> Result<Ledger, RecoveryError> {
-    let (fresh, changes) = (Fresh::default(), Vec::new());
-    let mut replay = Replay { reader, ledger, catalog: None, fresh, changes, updates: 0 };
-    replay.run(end)?;
+    let mut replay = Replay::new(reader, ledger, None);
+    let damage = replay.run(end)?;
     let mut ledger = replay.ledger;
+    // Damage that is accepted is there the second time too. A record that was just being erased is not.
+    if !damage.is_empty()
+        && reader.replay(Position::START, end, |_, _| ControlFlow::Continue(()))?.damage != damage
+    {
+        return Err(RecoveryError::Changed);
+    }
     ledger.finish_again();
     Ok(ledger)
 }
@@ -264,9 +281,20 @@ fn open_ledger(
         Ok(ledger) => format!("it speaks of {}, which the log does not have", ledger.replay_from()),
         Err(error) => error.to_string(),
     };
+    ledger_anew(shelves, options, &why, clock)
+}
+
+/// An empty ledger in place of the one that there is.
+fn ledger_anew(
+    shelves: &dyn Shelves,
+    options: LedgerOptions,
+    why: &str,
+    clock: Clock,
+) -> Result<Ledger, RecoveryError> {
     tracing::warn!(why, "the ledger is set aside and rebuilt from the log");
     shelves.set_aside(Derived::Ledger, clock.now().as_ms())?;
-    Ok(open()?)
+    let shelf = shelves.open(Derived::Ledger, options.cache_bytes).map_err(LedgerError::from)?;
+    Ok(Ledger::on_shelf(shelf, options)?)
 }
 
 fn open_catalog(

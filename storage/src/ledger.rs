@@ -29,8 +29,8 @@
 //! Invariants
 //! - A delivery counts in one place: young, or one chunk.
 //! - Every delivery is in the hands of a shard, or will be handed out by a load; never both.
-//! - Memory: the young and the overrides are bounded by [`LedgerOptions`]; a loaded delivery costs tens of
-//!   bytes; a delivery on the shelf costs none.
+//! - Memory: the young and the overrides are bounded by [`LedgerOptions`], and, once the shelf has failed, by what shards
+//!   hold; a loaded delivery costs tens of bytes; a delivery on the shelf costs none.
 //!
 //! Not here: when a delivery is tried again, and what to do about its endpoint. The ledger has no clock and
 //! starts no thread of its own.
@@ -257,8 +257,10 @@ impl Ledger {
 
     /// Removes what was known of the delivery, in whichever chunk it may be.
     fn overtake(&mut self, update: &Update) {
-        // Messages later than any on the shelf have nothing there: the common case in a replay.
-        if !self.forget(update) && update.message <= self.bookmark.newest_message {
+        // Messages later than any on the shelf have nothing there: the common case in a replay. And a shelf that failed
+        // is not looked at again.
+        let in_memory = self.forget(update);
+        if !in_memory && !self.failed && update.message <= self.bookmark.newest_message {
             self.overrides.insert(update.key(), update.at, self.bookmark.next_chunk);
         }
     }
@@ -267,6 +269,10 @@ impl Ledger {
     fn remember(&mut self, update: &Update, updated_ms: u64) -> Option<Pending> {
         let (pending, forgotten) = update.pending()?;
         let returned = forgotten && pending.due_ms < self.loaded_until();
+        if self.failed && forgotten && !returned {
+            // Memory would have no bound. The ledger that takes the place of this one finds it in the log.
+            return None;
+        }
         self.young.insert(Recent { pending, updated_ms, held: !forgotten || returned });
         returned.then_some(pending)
     }

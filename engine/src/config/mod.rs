@@ -11,6 +11,7 @@ mod units;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml::{Table, Value};
@@ -391,7 +392,7 @@ impl Config {
         own: Option<(&str, &str)>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let mut table = parse("config.default.toml", DEFAULT_TOML)?;
+        let mut table = SHIPPED.clone();
         if let Some((origin, text)) = own {
             overlay(&mut table, parse(origin, text)?, origin, "")?;
         }
@@ -407,6 +408,10 @@ impl Config {
         Ok(config)
     }
 }
+
+/// The shipped configuration. Read once: a test run makes thousands of configurations, the fuzzer millions.
+static SHIPPED: LazyLock<Table> =
+    LazyLock::new(|| DEFAULT_TOML.parse().expect("what is compiled in is TOML, as every start shows"));
 
 fn parse(origin: &str, text: &str) -> Result<Table, ConfigError> {
     text.parse::<Table>()

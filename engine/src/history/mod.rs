@@ -124,13 +124,12 @@ impl Messages for Publisher {
     fn deliver_again(&self, wanted: Vec<Again>) -> BoxFuture<'_, Result<usize, AgainError>> {
         Box::pin(async move {
             let deliveries = self.extra_deliveries(wanted).await?;
-            let count = deliveries.len();
-            if count > 0 {
-                let (reply, answer) = oneshot::channel();
-                self.writer.send(Job::Deliver { deliveries, reply });
-                answer.await.unwrap_or(Err(CommitError::ShuttingDown))?;
+            if deliveries.is_empty() {
+                return Ok(0);
             }
-            Ok(count)
+            let (reply, answer) = oneshot::channel();
+            self.writer.send(Job::Deliver { deliveries, reply });
+            Ok(answer.await.unwrap_or(Err(CommitError::ShuttingDown))?)
         })
     }
 }

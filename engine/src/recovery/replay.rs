@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use posthaste_storage::catalog::{CatalogChange, CatalogStore};
 use posthaste_storage::ledger::{Ledger, Standing, Update};
-use posthaste_storage::log::LogReader;
+use posthaste_storage::log::{Damage, LogReader};
 use posthaste_storage::record::{Carried, Message, Record};
 use posthaste_storage::{EntryId, Position};
 
@@ -57,26 +57,31 @@ impl Fresh {
 }
 
 pub(super) struct Replay<'r> {
-    pub(super) reader: &'r LogReader,
+    reader: &'r LogReader,
     pub(super) ledger: Ledger,
     /// Where the catalog is replayed too.
-    pub(super) catalog: Option<CatalogStore>,
+    catalog: Option<&'r mut CatalogStore>,
     pub(super) fresh: Fresh,
-    pub(super) changes: Vec<(Vec<u8>, Option<Vec<u8>>, Position)>,
+    changes: Vec<(Vec<u8>, Option<Vec<u8>>, Position)>,
     pub(super) updates: u64,
 }
 
 /// Catalog changes gathered before they are written.
 const CHANGES_MAX: usize = 1_024;
 
-impl Replay<'_> {
-    pub(super) fn run(&mut self, end: Position) -> Result<(), RecoveryError> {
+impl<'r> Replay<'r> {
+    pub(super) fn new(reader: &'r LogReader, ledger: Ledger, catalog: Option<&'r mut CatalogStore>) -> Self {
+        Self { reader, ledger, catalog, fresh: Fresh::default(), changes: Vec::new(), updates: 0 }
+    }
+
+    /// Reads up to `end`, and returns what was lost on the way, if that is accepted.
+    pub(super) fn run(&mut self, end: Position) -> Result<Vec<Damage>, RecoveryError> {
         let reader = self.reader;
-        let catalog_from = self.catalog.as_ref().map_or(end, CatalogStore::position);
+        let catalog_from = self.catalog.as_ref().map_or(end, |catalog| catalog.position());
         let ledger_from = self.ledger.replay_from();
         let from = ledger_from.min(catalog_from);
         let mut failure = None;
-        reader.replay(from, end, |at, record| {
+        let replayed = reader.replay(from, end, |at, record| {
             let result = match record {
                 Record::Change(change) if at >= catalog_from => {
                     self.changes.push((change.key.into(), change.value.map(Into::into), at));
@@ -96,7 +101,7 @@ impl Replay<'_> {
         })?;
         match failure {
             Some(error) => Err(error),
-            None => self.write_changes(end),
+            None => self.write_changes(end).map(|()| replayed.damage),
         }
     }
 

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 #[allow(missing_docs, reason = "their names are what they are")]
 pub enum Fault {
     // The disk
-    WriteFails, ReadFails, SyncFails, DiskFull, DiskSlow, BitFlips, IndexMissing, LedgerDeleted, CatalogDeleted,
+    WriteFails, ReadFails, SyncFails, DiskFull, DiskSlow, IndexMissing, LedgerDeleted, CatalogDeleted,
+    LedgerFails,
     // The process and the machine
     Killed, KilledBetweenOperations, PowerCut, PowerCutTornSectors, PowerCutBetweenOperations, CutDuringRecovery,
     Restarted, WallClockForward, WallClockBackward,

@@ -34,10 +34,12 @@ mod world;
 
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
+use posthaste_storage::disk::Disk;
 use posthaste_storage::disk::sim::{Crash, Operation};
 use tokio::task::LocalSet;
 use tokio::time::sleep;
@@ -49,6 +51,7 @@ use self::world::World;
 use crate::config::Config;
 use crate::delivery::DeliveryConfig;
 use crate::engine;
+use crate::recovery::Derived;
 use crate::seam;
 pub use crate::seam::Bug;
 
@@ -201,12 +204,32 @@ fn end(world: &World, ending: Ending) {
     world.count(fault);
     world.disk.crash(crash);
     match ending {
-        Ending::Stop => {}
+        Ending::Stop => world.shelves.heal(),
         Ending::Kill | Ending::KillAfter(_) => world.shelves.kill(&world.dice),
         Ending::PowerCut | Ending::TornPowerCut | Ending::PowerCutAfter(_) => world.shelves.cut_power(),
     }
+    tidy(world);
     // The reserve that an operator makes while it is down.
     world.disk_well();
+}
+
+/// Somebody tidies up who does not know what is needed.
+fn tidy(world: &World) {
+    for (what, fault) in [(Derived::Ledger, Fault::LedgerDeleted), (Derived::Catalog, Fault::CatalogDeleted)]
+    {
+        if world.dice.one_in(16) {
+            world.shelves.delete(what);
+            world.count(fault);
+        }
+    }
+    if world.dice.one_in(8) {
+        let folder = Path::new(process::LOG_FOLDER);
+        let files = world.disk.list(folder).expect("a disk that works");
+        for file in files.iter().filter(|file| file.ends_with(".idx") && world.dice.one_in(2)) {
+            world.disk.remove(&folder.join(file)).expect("a disk that works");
+            world.count(Fault::IndexMissing);
+        }
+    }
 }
 
 /// `None` when everything has ended well.
@@ -293,6 +316,10 @@ async fn happen(world: &Rc<World>, process: &Process, event: Event) -> Option<En
         // A log that has stopped records nothing, however well its disk is.
         Event::DiskWell if process.parts.metrics.poisoned.get() != 0 => {}
         Event::DiskWell => world.disk_well(),
+        Event::LedgerFails { after, times } => {
+            world.shelves.fail(after, times);
+            world.count(Fault::LedgerFails);
+        }
         Event::WallClock(by_ms) => world.jump(by_ms),
         Event::End(ending) => return Some(ending),
     }
@@ -331,6 +358,7 @@ fn trouble_disk(world: &World, trouble: DiskTrouble, now: u64) {
 /// Everything is well, and stays so: what is still pending must come to its end.
 async fn finish(world: &Rc<World>, process: Process) {
     world.heal();
+    world.shelves.heal();
     let deadline = world.plan.well_from_ms + ENDS_WITHIN_MS;
     tokio::task::spawn_local(producer::publish(world.clone(), process.port.clone(), 1, plan::Manner::Well));
     sleep(LOOK_EVERY).await;

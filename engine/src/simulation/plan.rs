@@ -51,12 +51,20 @@ pub(super) enum DiskTrouble {
 /// Something that happens.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Event {
-    Publish { messages: u64, manner: Manner },
+    Publish {
+        messages: u64,
+        manner: Manner,
+    },
     Host(usize, HostMood),
     Endpoint(usize, Mood),
     Operate(Fault, usize),
     Disk(DiskTrouble),
     DiskWell,
+    /// After `after` operations `times` of the ledger's fail.
+    LedgerFails {
+        after: u64,
+        times: u64,
+    },
     WallClock(i64),
     End(Ending),
 }
@@ -107,6 +115,10 @@ impl Plan {
         any_time(dice.between(0..=12), &mut || Event::Endpoint(dice.index(endpoints.len()), mood(dice)));
         any_time(dice.between(0..=8), &mut || Event::Operate(dice.pick(&DEEDS), dice.index(endpoints.len())));
         any_time(dice.between(0..=4), &mut || Event::Disk(disk_trouble(dice)));
+        any_time(dice.between(0..=2), &mut || Event::LedgerFails {
+            after: dice.between(0..=30),
+            times: dice.pick(&[1, 1, 3, 100]),
+        });
         any_time(dice.between(0..=2), &mut || Event::WallClock(wall_jump(dice)));
         any_time(dice.between(0..=5), &mut || Event::End(ending(dice)));
         follow_up(dice, &mut events);

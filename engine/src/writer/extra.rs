@@ -34,8 +34,8 @@ pub(crate) struct ExtraDelivery {
     pub was_pending: bool,
 }
 
-/// Whom to tell that the deliveries are on record.
-pub(crate) type ExtraReply = oneshot::Sender<Result<(), CommitError>>;
+/// Whom to tell how many of the deliveries are on record; not those whose messages are gone.
+pub(crate) type ExtraReply = oneshot::Sender<Result<usize, CommitError>>;
 
 /// An extra delivery whose record is in the block.
 pub(super) struct StagedExtra {
@@ -44,13 +44,16 @@ pub(super) struct StagedExtra {
 }
 
 /// What was asked for together is answered together.
-pub(super) struct ExtraAnswer(ExtraReply);
+pub(super) struct ExtraAnswer {
+    reply: ExtraReply,
+    count: usize,
+}
 
 impl Writer {
     /// Stages deliveries that somebody asked for.
     pub(super) fn stage_extras(
         &mut self,
-        deliveries: Vec<ExtraDelivery>,
+        mut deliveries: Vec<ExtraDelivery>,
         reply: ExtraReply,
         block: &mut Block,
     ) {
@@ -65,14 +68,17 @@ impl Writer {
             let _ = reply.send(Err(refusal));
             return;
         }
-        let mut all = true;
+        // Retention may have come between whoever looked the messages up and here.
+        let first = self.log.segments().first().map_or(0, |segment| segment.number);
+        deliveries.retain(|delivery| delivery.message_at.segment >= first);
+        let (mut all, count) = (true, deliveries.len());
         for delivery in deliveries {
             // Taken back before, and wanted again.
             self.state.cancelled.remove(delivery.key.message);
             all &= self.stage_extra(delivery, block);
         }
         if all {
-            block.extra_answers.push(ExtraAnswer(reply));
+            block.extra_answers.push(ExtraAnswer { reply, count });
         } else {
             // Nobody is told that all is well. Those that are staged are made all the same: once too often at most.
             let _ = reply.send(Err(CommitError::Full));
@@ -152,6 +158,6 @@ const RECORD_BYTES_MAX: usize = 128;
 impl ExtraAnswer {
     pub(super) fn tell(self, answer: Result<(), CommitError>) {
         // Whoever asked may have gone; then there is nobody to tell.
-        let _ = self.0.send(answer);
+        let _ = self.reply.send(answer.map(|()| self.count));
     }
 }

@@ -1,6 +1,7 @@
 //! The writer and the keeper, step by step, on a disk that fails on purpose.
 
 mod events;
+mod failing;
 mod full_disk;
 mod mend;
 mod retention;

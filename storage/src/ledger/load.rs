@@ -20,7 +20,8 @@ impl Ledger {
     /// came, and the next call goes on from there.
     ///
     /// # Errors
-    /// When the shelf failed or a chunk is damaged; the ledger is of no further use.
+    /// When the shelf failed or a chunk is damaged; nothing was handed out by this call, and the ledger is of no further
+    /// use.
     pub fn load(&mut self, until_ms: u64, entries_max: usize) -> Result<Vec<Pending>, LedgerError> {
         self.unless_failed(|ledger| ledger.load_minutes(until_ms / MINUTE_MS, entries_max))
     }
@@ -34,7 +35,11 @@ impl Ledger {
     fn load_minutes(&mut self, last_minute: u64, entries_max: usize) -> Result<Vec<Pending>, LedgerError> {
         let mut out = self.young.hand_out(self.loaded_until(), entries_max);
         while self.cursor.minute <= last_minute && out.len() < entries_max {
-            let chunk = self.chunk_from(self.cursor)?.filter(|(key, _)| key.minute <= last_minute);
+            let chunk = match self.chunk_from(self.cursor) {
+                // What was found so far is on its way to the shards; the next call meets the error, and loses nothing.
+                Err(_) if !out.is_empty() => break,
+                chunk => chunk?.filter(|(key, _)| key.minute <= last_minute),
+            };
             let minute = chunk.as_ref().map_or(last_minute + 1, |(key, _)| key.minute);
             out.extend(self.young.hand_out(minute.saturating_mul(MINUTE_MS), entries_max - out.len()));
             if out.len() >= entries_max {

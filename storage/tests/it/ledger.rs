@@ -192,6 +192,32 @@ fn a_flush_before_its_time_does_nothing_unless_memory_is_full() {
 }
 
 #[test]
+fn what_a_load_found_before_it_failed_is_handed_out_and_memory_stays_bounded_afterwards() {
+    let (mut shelf, mut ledger) = on_memory();
+    for endpoint in 1..=3 {
+        let due_ms = NOW_MS + endpoint * 2 * MINUTE_MS;
+        assert_eq!(ledger.apply(pending(endpoint, 100 + endpoint as u32, due_ms), NOW_MS), None);
+    }
+    ledger.flush(NOW_MS + 10_000, at(200), at(200)).unwrap();
+    let (first, _) = shelf.next(&[]).unwrap().unwrap();
+    let (second, mut value) = shelf.next(&[&first[..], &[0]].concat()).unwrap().unwrap();
+    value[20] ^= 1;
+    let mut batch = ShelfBatch::default();
+    batch.put(second, value);
+    shelf.write(batch).unwrap();
+
+    assert_eq!(endpoints(&ledger.load(NOW_MS + 9 * MINUTE_MS, 100).unwrap()), [1]);
+    assert!(matches!(ledger.load(NOW_MS + 9 * MINUTE_MS, 100), Err(LedgerError::Damaged { .. })));
+    let before = ledger.in_memory();
+    for endpoint in 10..1_000 {
+        let late = NOW_MS + 90 * MINUTE_MS;
+        assert_eq!(ledger.apply(pending(endpoint, 300 + endpoint as u32, late), NOW_MS), None);
+        assert_eq!(ledger.apply_unheld(pending(endpoint, 2_000 + endpoint as u32, late), NOW_MS), None);
+    }
+    assert_eq!(ledger.in_memory(), before, "they are in the log");
+}
+
+#[test]
 fn a_large_flush_goes_out_in_batches_and_the_bookmark_moves_last() {
     /// A shelf that dies before its third batch.
     struct Dying(MemoryShelf, u32);

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use posthaste_storage::disk::sim::Crash;
 
-use super::world::{Derived, FAR, Machine, World};
-use crate::core::delivery::DeliveryState;
+use super::world::{APPLICATION, Derived, FAR, Machine, World};
+use crate::core::delivery::{DeliveryKey, DeliveryState, Progress};
+use crate::core::ids::{EndpointId, MessageId};
+use crate::writer::{ExtraDelivery, Job};
 
 /// A world that keeps as little of the log as it may.
 fn forgetful() -> World {
@@ -173,4 +175,33 @@ fn the_catalogs_copy_keeps_up_with_a_log_in_which_it_does_not_change() {
     world.fill_segments(5);
     world.housekeep();
     assert_eq!(world.writer.catalog.position().segment, world.writer.log.end().segment);
+}
+
+#[test]
+fn nobody_is_promised_another_delivery_of_a_message_whose_segment_has_gone_meanwhile() {
+    let mut world = forgetful();
+    let id = world.publish(&[1]);
+    let message_at = world.hands[&(id, 1)].message_at;
+    world.end((id, 1), DeliveryState::Delivered);
+    world.fill_segments(5);
+    let again = |world: &mut World| {
+        let delivery = ExtraDelivery {
+            key: DeliveryKey { message: MessageId(id), endpoint: EndpointId::from_u64(2) },
+            application: APPLICATION,
+            message_at,
+            progress: Progress::default(),
+            lane: 0,
+            was_pending: false,
+        };
+        let (reply, mut answer) = tokio::sync::oneshot::channel();
+        world.handle.send(Job::Deliver { deliveries: vec![delivery], reply });
+        world.commit();
+        answer.try_recv()
+    };
+    trim(&mut world);
+    assert!(world.oldest_segment() > message_at.segment);
+    assert_eq!(again(&mut world), Ok(Ok(0)));
+    let mut world = forgetful();
+    assert_eq!(world.publish(&[1]), world.hands.keys().next().expect("one").0);
+    assert_eq!(again(&mut world), Ok(Ok(1)), "while it is there");
 }

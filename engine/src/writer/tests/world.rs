@@ -14,6 +14,7 @@ use posthaste_storage::{EntryId, Position};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
+use super::failing::Failing;
 use crate::budget::Held;
 use crate::catalog::{Change, CommitError};
 use crate::clock::Clock;
@@ -48,6 +49,8 @@ pub(crate) type Answer = oneshot::Receiver<Result<(), CommitError>>;
 pub(crate) struct Machine {
     pub(crate) disk: SimDisk,
     pub(crate) folder: TempDir,
+    /// In the folder; that of the ledger fails on demand.
+    pub(crate) shelves: Failing,
     pub(crate) segment_bytes: u32,
     pub(crate) event_ids_max: usize,
 }
@@ -75,9 +78,11 @@ pub(crate) struct World {
 
 impl Machine {
     pub(crate) fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
         Self {
             disk: SimDisk::new(),
-            folder: tempfile::tempdir().expect("a temporary folder"),
+            shelves: Failing::new(Folders::below(folder.path())),
+            folder,
             segment_bytes: 1 << 20,
             event_ids_max: 100,
         }
@@ -95,7 +100,7 @@ impl Machine {
     pub(crate) fn recover(&self, clock: Clock) -> Recovered {
         let settings = RecoverySettings {
             log_folder: self.folders().log,
-            shelves: Arc::new(self.folders()),
+            shelves: Arc::new(self.shelves.clone()),
             log: LogOptions {
                 seal_in_background: false,
                 salt_seed: Some(1),
@@ -417,6 +422,11 @@ impl World {
 
     pub(crate) fn oldest_segment(&self) -> u32 {
         self.writer.log.segments()[0].number
+    }
+
+    /// The oldest segment that somebody needs, as far as the writer knows.
+    pub(crate) fn needed_from(&self) -> u32 {
+        self.writer.keeper_progress.oldest_segment()
     }
 
     /// Publishes messages to nobody until the log has this many segments more.
