@@ -310,6 +310,8 @@ impl Keeper {
                 }
             }
         }
+        // Outcomes are told in this order: it is not left to chance.
+        pending.sort_unstable_by_key(|(pending, _)| (pending.message, pending.endpoint));
         let (now_ms, loaded_until) = (self.clock.now().as_ms(), self.ledger.loaded_until());
         let mut settled = Vec::new();
         for (pending, at) in pending {

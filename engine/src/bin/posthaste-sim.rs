@@ -62,7 +62,9 @@ fn main() -> ExitCode {
         let workers: Vec<_> = (0..arguments.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let (done, is_done) = std::sync::mpsc::channel::<()>();
         scope.spawn(|| say(is_done, &sum, &failed, began));
-        drop(workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>());
+        for worker in workers {
+            worker.join().expect("a worker hears of panics, and goes on");
+        }
         drop(done);
     });
     let (seeds, report) = sum.into_inner().expect("nobody panicked with it");

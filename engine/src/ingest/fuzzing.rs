@@ -1,6 +1,7 @@
 //! Any bytes on a connection, served as in production but for two things: the writer is one that answers at once and
 //! keeps nothing, and time is the test's.
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
@@ -40,6 +41,9 @@ use crate::writer::{Job, queue};
 const PAYLOAD_BYTES_MAX: u64 = 512;
 /// Longer than any client waits for anything, but for those who wait for ever.
 const PATIENCE: Duration = Duration::from_secs(100 * 86_400);
+/// Sessions in one world. Each may move its clock by two times [`PATIENCE`], and no clock shows the year 2554, in which
+/// nanoseconds since 1970 no longer fit into 64 bits.
+const SESSIONS_MAX: u32 = 500;
 /// The most that a reply to one request takes, the table of commands aside.
 const REPLY_BYTES_MAX: usize = 64 << 10;
 
@@ -50,6 +54,7 @@ struct World {
     _log: Log,
     _stop: watch::Sender<bool>,
     stop: watch::Receiver<bool>,
+    sessions: u32,
 }
 
 /// What a client sends, piece by piece, and then no more.
@@ -97,12 +102,16 @@ impl AsyncWrite for Got {
 /// password is asked for (it is `secret`), and the pieces.
 pub(crate) fn connections(data: &[u8]) {
     thread_local! {
-        static OPEN: World = World::new("");
-        static GUARDED: World = World::new("secret");
+        static OPEN: RefCell<World> = RefCell::new(World::new(""));
+        static GUARDED: RefCell<World> = RefCell::new(World::new("secret"));
     }
     let Some((&[how, seed], bytes)) = data.split_first_chunk() else { return };
-    let world = if how & 1 == 0 { &OPEN } else { &GUARDED };
-    world.with(|world| {
+    let (world, password) = if how & 1 == 0 { (&OPEN, "") } else { (&GUARDED, "secret") };
+    world.with_borrow_mut(|world| {
+        world.sessions += 1;
+        if world.sessions > SESSIONS_MAX {
+            *world = World::new(password);
+        }
         let Some(whole) = world.replies([bytes].into_iter()) else { return };
         let values = are_replies(&whole, bytes.len());
         let pieced = world.replies(pieces(bytes, seed)).expect("it ended when it was sent whole");
@@ -183,7 +192,7 @@ impl World {
             large_answers: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
             connection_ids: AtomicI64::new(0),
         };
-        Self { runtime, ingest: Arc::new(ingest), jobs, _log: log, _stop: stop, stop: stopped }
+        Self { runtime, ingest: Arc::new(ingest), jobs, _log: log, _stop: stop, stop: stopped, sessions: 0 }
     }
 
     /// What a connection answers to these bytes; `None` when it waits for ever, as a client may ask it to.

@@ -5,7 +5,7 @@
 //!
 //! Checked as things arrive: never early (I2), no repetition without a cause (I3), nobody knocks at a locked door
 //! (I4), the bytes are those that were published and the signature holds (I5), no id after a failed sync (I8). Checked
-//! at the end: nothing acknowledged is missing (I1).
+//! at the end: nothing acknowledged is missing, and nothing was given up before its time (I1).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,6 +13,9 @@ use bytes::Bytes;
 
 /// Time from the dial to the request that an attempt may need: it was admitted so long before it arrives.
 const ON_THE_WAY_MS: u64 = 6_000;
+
+/// A producer reads an answer so long after it was given, at most: it writes all that it has first, in pieces.
+const ANSWER_ON_THE_WAY_MS: u64 = 5_000;
 
 /// A message, as its producer knows it.
 #[derive(Debug)]
@@ -55,10 +58,21 @@ struct Course {
     /// Life, and when its answer ended, of the latest success that the engine must have got.
     succeeded: Option<(u32, u64)>,
     perhaps_succeeded: bool,
-    /// Life, end and the shortest wait after it, of the latest failure.
-    failed: Option<(u32, u64, u64)>,
+    /// The latest failure, where it is known when the wait after it began.
+    failed: Option<Failed>,
     resent_ms: Option<u64>,
+    /// The receiver has once said when to come again, which may be sooner than the policy says.
+    was_asked: bool,
     requests: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Failed {
+    life: u32,
+    life_began_ms: u64,
+    at_ms: u64,
+    /// The shortest wait after it.
+    wait_ms: u64,
 }
 
 /// A run of failures is over when there was no result for so long: two windows of the lockout rule, at least.
@@ -79,6 +93,15 @@ pub(super) struct Rules {
     pub(super) lockout_wait_ms: u64,
     /// What is reported is durable so long after it happened, while the disk is well.
     pub(super) stored_within_ms: u64,
+    /// Per endpoint: all the waits of its retry policy together, at the shortest.
+    pub(super) waits_ms: Vec<u64>,
+}
+
+/// The final state that a follower was told, and when.
+#[derive(Debug)]
+struct Told {
+    state: String,
+    at_ms: u64,
 }
 
 /// See the head of this file.
@@ -89,6 +112,10 @@ pub(super) struct Account {
     courses: BTreeMap<(usize, usize), Course>,
     doors: BTreeMap<usize, Door>,
     life: u32,
+    /// When lives began.
+    began: Vec<u64>,
+    /// When the wall clock was set.
+    jumps: Vec<u64>,
     /// When lives ended without being asked to.
     deaths: Vec<u64>,
     /// From when to when the disk was not well.
@@ -96,7 +123,7 @@ pub(super) struct Account {
     /// When endpoints were disabled, removed or lost: what was pending for them may have ended.
     disturbed: BTreeMap<usize, Vec<u64>>,
     /// The final states that followers were told, by id and endpoint.
-    told: BTreeMap<(String, usize), String>,
+    told: BTreeMap<(String, usize), Told>,
     said: BTreeMap<(usize, usize), String>,
     pub(super) violations: Vec<String>,
     pub(super) requests: u64,
@@ -109,13 +136,24 @@ impl Account {
 
     // ---- Lives and troubles
 
-    pub(super) fn begins_life(&mut self) {
+    pub(super) fn begins_life(&mut self, now: u64) {
         self.life += 1;
+        self.began.push(now);
         self.doors.clear();
     }
 
     pub(super) fn dies(&mut self, now: u64) {
         self.deaths.push(now);
+    }
+
+    /// When the life of this moment began.
+    fn life_at(&self, at: u64) -> u64 {
+        self.began.iter().rfind(|began| **began <= at).copied().unwrap_or(0)
+    }
+
+    /// Somebody has set the wall clock, by which a new life goes.
+    pub(super) fn clock_jumps(&mut self, now: u64) {
+        self.jumps.push(now);
     }
 
     /// From now on what attempts came to may not reach the disk.
@@ -153,7 +191,15 @@ impl Account {
 
     // ---- Producers
 
-    pub(super) fn acknowledged(&mut self, number: usize, id: &str, now: u64) {
+    /// `sync_failed_ms`: since when the log holds less than it was told to.
+    pub(super) fn acknowledged(&mut self, number: usize, id: &str, sync_failed_ms: Option<u64>, now: u64) {
+        // One that was stored before may be answered again, if it is repeated under its event id.
+        let since = self.messages[number].submitted_ms;
+        if let Some(failed) = sync_failed_ms.filter(|failed| since > failed + ANSWER_ON_THE_WAY_MS) {
+            self.violation(format!(
+                "I8: message {number} was acknowledged at {now}; a sync of the log had failed at {failed}"
+            ));
+        }
         let message = &mut self.messages[number];
         message.acknowledged_ms.get_or_insert(now);
         match &message.id {
@@ -166,16 +212,16 @@ impl Account {
     }
 
     /// A follower of outcomes was told. Perhaps before anybody knows which message that is.
-    pub(super) fn told(&mut self, id: &str, endpoint: usize, state: &str) {
+    pub(super) fn told(&mut self, id: &str, endpoint: usize, state: &str, now: u64) {
         tracing::info!(id, endpoint, state, "simulation: told");
         if state != "pending" {
-            self.told.insert((id.to_owned(), endpoint), state.to_owned());
+            self.told.insert((id.to_owned(), endpoint), Told { state: state.to_owned(), at_ms: now });
         }
     }
 
-    fn told_of(&self, number: usize, endpoint: usize) -> Option<&str> {
+    fn told_of(&self, number: usize, endpoint: usize) -> Option<&Told> {
         let id = self.messages[number].id.clone()?;
-        self.told.get(&(id, endpoint)).map(String::as_str)
+        self.told.get(&(id, endpoint))
     }
 
     // ---- Receivers
@@ -210,10 +256,9 @@ impl Account {
         if course.resent_ms.is_some_and(|resent| resent >= at.saturating_sub(ON_THE_WAY_MS)) {
             return;
         }
-        let within = self.rules.stored_within_ms;
-        let has_cause = self.deaths.iter().any(|death| (at..=at + within).contains(death))
-            || self.is_trouble_between(at.saturating_sub(within), now);
-        if !has_cause {
+        let was_told = course.resent_ms.is_none()
+            && self.told_of(number, endpoint).is_some_and(|told| told.state == "delivered");
+        if was_told || !self.may_be_lost(at) {
             let lives = (life, self.life);
             self.violation(format!(
                 "I3: message {number} came to {endpoint} again at {now} after its success at {at} (lives {lives:?})"
@@ -221,13 +266,25 @@ impl Account {
         }
     }
 
+    /// Whether what came of an attempt at this moment may never have reached the disk.
+    fn may_be_lost(&self, at: u64) -> bool {
+        let within = self.rules.stored_within_ms;
+        self.deaths.iter().any(|death| (at..=at + within).contains(death))
+            || self.is_trouble_between(at.saturating_sub(within), at + within)
+    }
+
     fn check_wait(&mut self, number: usize, endpoint: usize, now: u64) {
         let Some(course) = self.courses.get(&(number, endpoint)) else { return };
-        let Some((life, at, wait)) = course.failed else { return };
+        let Some(Failed { life, life_began_ms, at_ms: at, wait_ms: wait }) = course.failed else { return };
         let was_resent = course.resent_ms.is_some_and(|resent| resent >= at.saturating_sub(ON_THE_WAY_MS));
-        if life == self.life && !was_resent && now < at + wait {
+        // A later life knows of the wait what was stored, and measures it by the wall clock.
+        let is_known =
+            life == self.life || !self.may_be_lost(at) && self.jumps.iter().all(|jump| *jump < life_began_ms);
+        if is_known && !was_resent && now < at + wait {
+            let lives = (life, self.life);
             self.violation(format!(
-                "I2: message {number} came to {endpoint} at {now}, {} ms after a failure; at least {wait}",
+                "I2: message {number} came to {endpoint} at {now}, {} ms after a failure; at least {wait} (lives \
+                 {lives:?})",
                 now - at
             ));
         }
@@ -256,6 +313,8 @@ impl Account {
     ) {
         tracing::info!(now, number, endpoint, ?answer, "simulation: answered");
         let life = self.life;
+        let life_began_ms = self.life_at(now);
+        let failed = |wait_ms| Some(Failed { life, life_began_ms, at_ms: now, wait_ms });
         let course = self.courses.entry((number, endpoint)).or_default();
         let door = self.doors.entry(endpoint).or_default();
         match answer {
@@ -268,7 +327,7 @@ impl Account {
                 *door = Door::default();
             }
             Answered::Failure => {
-                course.failed = Some((life, now, wait_ms));
+                course.failed = failed(wait_ms);
                 if now > door.failed_ms + RUN_MS {
                     door.failures = 0;
                 }
@@ -277,7 +336,9 @@ impl Account {
                     door.locked_ms.get_or_insert(now);
                 }
             }
-            Answered::Patience(asked_ms) => course.failed = Some((life, now, asked_ms)),
+            Answered::Patience(asked_ms) => {
+                (course.failed, course.was_asked) = (failed(asked_ms), true);
+            }
             // The engine may have given up before: when its wait began is not known.
             Answered::Nothing => course.failed = None,
         }
@@ -341,13 +402,28 @@ impl Account {
     fn check_told(&mut self, number: usize, endpoint: usize) {
         let course = self.courses.get(&(number, endpoint));
         let has_come = course.is_some_and(|course| course.succeeded.is_some() || course.perhaps_succeeded);
-        match self.told_of(number, endpoint) {
-            Some("delivered") if !has_come => self.violation(format!(
+        let has_own_waits = course.is_some_and(|course| course.resent_ms.is_some() || course.was_asked);
+        let Some(told) = self.told_of(number, endpoint) else { return };
+        let since = self.messages[number].submitted_ms;
+        match told.state.as_str() {
+            "delivered" if !has_come => self.violation(format!(
                 "I1: message {number} was told as delivered to endpoint {endpoint}, which never got it"
             )),
-            Some("cancelled") if !self.is_excused(number, endpoint) => self.violation(format!(
+            "cancelled" if !self.is_excused(number, endpoint) => self.violation(format!(
                 "I1: message {number} to endpoint {endpoint} was cancelled, and nobody asked for it"
             )),
+            // A new life goes by the wall clock: where that was set since the old one began, waits are over sooner.
+            "exhausted"
+                if told.at_ms < since + self.rules.waits_ms[endpoint]
+                    && !has_own_waits
+                    && !self.is_excused(number, endpoint)
+                    && !self.jumps.iter().any(|jump| (self.life_at(since)..=told.at_ms).contains(jump)) =>
+            {
+                let (after, waits) = (told.at_ms - since, self.rules.waits_ms[endpoint]);
+                self.violation(format!(
+                    "I1: message {number} to endpoint {endpoint} was given up after {after} ms; its waits alone are {waits}"
+                ));
+            }
             _ => {}
         }
     }

@@ -19,6 +19,11 @@ pub(super) struct Endpoint {
     pub(super) is_enabled: bool,
     /// Keys that may sign for it: all that it ever had.
     pub(super) keys: Vec<Vec<u8>>,
+    /// The newest of them, and the host to which it goes, as the catalog says.
+    pub(super) newest_key: Vec<u8>,
+    pub(super) host: usize,
+    /// When it was last changed.
+    pub(super) changed_ms: u64,
     /// The shortest wait that its retry policy has.
     pub(super) wait_ms: u64,
     /// Counts changes, begun and ended: what was the same before and after has not changed between.
@@ -39,7 +44,7 @@ impl Endpoint {
         id: EndpointId,
         application: usize,
         event_types: Option<BTreeSet<u8>>,
-        key: Vec<u8>,
+        (host, key): (usize, Vec<u8>),
         wait_ms: u64,
     ) -> Self {
         Self {
@@ -48,7 +53,10 @@ impl Endpoint {
             event_types,
             is_there: true,
             is_enabled: true,
+            newest_key: key.clone(),
             keys: vec![key],
+            host,
+            changed_ms: 0,
             wait_ms,
             version: 0,
             is_changing: false,
@@ -84,6 +92,8 @@ impl Endpoint {
                 self.is_enabled = found.disabled.is_none();
                 self.event_types =
                     found.event_types.as_ref().map(|types| types.iter().map(|name| number(name)).collect());
+                self.newest_key = found.secrets.first().map(key_of).unwrap_or_default();
+                self.host = host_of(&found.url);
                 for key in found.secrets.iter().map(key_of) {
                     if !self.keys.contains(&key) {
                         self.keys.push(key);
@@ -93,6 +103,12 @@ impl Endpoint {
         }
         self.end_change();
     }
+}
+
+/// The number of the host in a URL of the simulation.
+fn host_of(url: &str) -> usize {
+    let host = url.strip_prefix("http://h").and_then(|rest| rest.split('.').next());
+    host.and_then(|number| number.parse().ok()).expect("URLs are made by the operator")
 }
 
 /// `None`: it was not certain, and may have got the message or not.

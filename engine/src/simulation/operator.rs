@@ -50,7 +50,8 @@ pub(super) async fn set_up(world: &Rc<World>, process: &Process) {
         let application = world.applications.borrow()[plan.application];
         let made =
             editor.create_endpoint(application, draft, Some(&key_text(&key))).await.expect("all is well");
-        let endpoint = Endpoint::new(made.id, plan.application, plan.event_types.clone(), key, plan.wait_ms);
+        let types = plan.event_types.clone();
+        let endpoint = Endpoint::new(made.id, plan.application, types, (plan.host, key), plan.wait_ms);
         world.model().push(endpoint);
     }
 }
@@ -68,8 +69,11 @@ pub(super) fn look_around(world: &World, process: &Process) {
         }
         let mut looked = before.clone();
         looked.look(catalog);
-        let is_same = (looked.is_there, looked.is_enabled, &looked.event_types)
-            == (before.is_there, before.is_enabled, &before.event_types);
+        let said = |endpoint: &Endpoint| {
+            let Endpoint { is_there, is_enabled, host, .. } = *endpoint;
+            (is_there, is_enabled, host, endpoint.event_types.clone(), endpoint.newest_key.clone())
+        };
+        let is_same = said(&looked) == said(&before);
         if !is_same {
             violations.push(format!(
                 "I1: endpoint {number} is not as it was acknowledged: {looked:?}, not {before:?}"
@@ -109,6 +113,7 @@ async fn change(world: &Rc<World>, process: &Process, deed: Fault, number: usize
             let mut model = world.model();
             let endpoint = &mut model[number];
             endpoint.look(process.parts.editor.catalog());
+            endpoint.changed_ms = world.now_ms();
             drop(model);
             world.account().new_door(number);
         }

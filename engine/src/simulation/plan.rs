@@ -22,6 +22,8 @@ pub(super) struct EndpointPlan {
     pub(super) retry_policy: &'static str,
     /// No attempt follows a failed one sooner.
     pub(super) wait_ms: u64,
+    /// All its waits together, at the shortest.
+    pub(super) waits_ms: u64,
     pub(super) throttle_rate: Option<u16>,
 }
 
@@ -89,13 +91,13 @@ pub(super) struct Plan {
     pub(super) well_from_ms: u64,
 }
 
-/// Retry policies with the shortest wait that each has (less its jitter).
-const POLICIES: [(&str, u64); 5] = [
-    ("5s, 30s, 2m, 10m, 30m, 1h, 2h, 4h, 8h, 12h", 4_500),
-    ("exponential first=5s factor=3 max=12h attempts=11", 4_500),
-    ("1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s", 900),
-    ("10m, 1h, 6h, 12h, 24h jitter=20%", 480_000),
-    ("1m, 5m, 30m, 3h", 54_000),
+/// Retry policies with the shortest wait that each has, and with the sum of its waits (less their jitter).
+const POLICIES: [(&str, u64, u64); 5] = [
+    ("5s, 30s, 2m, 10m, 30m, 1h, 2h, 4h, 8h, 12h", 4_500, 89_779_500),
+    ("exponential first=5s factor=3 max=12h attempts=11", 4_500, 83_164_500),
+    ("1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s, 1s", 900, 9_000),
+    ("10m, 1h, 6h, 12h, 24h jitter=20%", 480_000, 124_320_000),
+    ("1m, 5m, 30m, 3h", 54_000, 11_664_000),
 ];
 
 impl Plan {
@@ -158,7 +160,7 @@ fn follow_up(dice: &Dice, events: &mut Vec<(u64, Event)>) {
 }
 
 fn endpoint(dice: &Dice, applications: usize, hosts: usize) -> EndpointPlan {
-    let (retry_policy, wait_ms) = dice.pick(&POLICIES);
+    let (retry_policy, wait_ms, waits_ms) = dice.pick(&POLICIES);
     let chooses = dice.one_in(2);
     let event_types = (0..EVENT_TYPES).filter(|_| dice.one_in(2)).collect::<BTreeSet<u8>>();
     EndpointPlan {
@@ -167,6 +169,7 @@ fn endpoint(dice: &Dice, applications: usize, hosts: usize) -> EndpointPlan {
         event_types: (chooses && !event_types.is_empty()).then_some(event_types),
         retry_policy,
         wait_ms,
+        waits_ms,
         throttle_rate: dice.one_in(4).then(|| dice.between(1..=10) as u16),
     }
 }

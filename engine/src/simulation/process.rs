@@ -134,6 +134,7 @@ async fn write(world: Rc<World>, mut writer: Writer, bell: Bell, keeper: Rc<Noti
         }
         sleep(Duration::from_millis(world.dice.between(0..=world.disk_ms.get()))).await;
         writer.step(Duration::ZERO);
+        world.look_at_syncs();
         keeper.notify_one();
         if world.disk.is_off() {
             world.is_over.notify_one();

@@ -23,6 +23,8 @@ use crate::ingest::{self, Client, Ingest};
 const SOCKET_BYTES: usize = 8 << 10;
 /// A message is published again within this time, which is shorter than any retention here.
 const AGAIN_WITHIN_MS: u64 = 1_800_000;
+/// Answers that a producer asks for and does not read, of some KiB each.
+const UNREAD: usize = 64;
 /// What a producer waits for answers before it takes the connection for dead.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -87,7 +89,14 @@ pub(super) async fn publish(world: Rc<World>, port: Port, messages: u64, manner:
             frames.extend_from_slice(b"*-3\r\n$999999999999\r\n\x00\xff");
             frames
         }
-        Manner::Well | Manner::DoesNotRead => frames,
+        Manner::DoesNotRead => {
+            // More than fits into any buffer between the two.
+            for _ in 0..UNREAD {
+                frames.extend_from_slice(b"*1\r\n$7\r\nCOMMAND\r\n");
+            }
+            frames
+        }
+        Manner::Well => frames,
     };
     if !write(&world, &mut connection, &frames).await || manner == Manner::HangsUpInFrame {
         return;
@@ -188,7 +197,7 @@ fn acknowledged(world: &World, number: usize, id: &[u8]) {
     if account.messages[number].acknowledged_ms.is_none() {
         (account.messages[number].sure, account.messages[number].perhaps) = (sure, perhaps);
     }
-    account.acknowledged(number, &id, now);
+    account.acknowledged(number, &id, world.sync_failed_ms(), now);
 }
 
 fn encode(world: &World, number: usize, out: &mut BytesMut) {
@@ -276,7 +285,7 @@ fn read_entry(world: &World, application: usize, entry: Value) {
     let endpoint = world.model().iter().position(|endpoint| endpoint.id.to_string() == field("endpoint"));
     world.trace(&[3, world.now_ms()]);
     if let Some(endpoint) = endpoint {
-        world.account().told(&field("message"), endpoint, &field("state"));
+        world.account().told(&field("message"), endpoint, &field("state"), world.now_ms());
     }
     world.followed.borrow_mut()[application] = id;
 }

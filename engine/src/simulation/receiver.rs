@@ -107,7 +107,8 @@ impl Network for SimNetwork {
             let IpAddr::V4(v4) = address.ip() else { panic!("no host has address {address}") };
             assert_eq!(v4.octets()[..3], [93, 184, 216], "an address that was forbidden was dialled");
             sleep(Duration::from_millis(self.0.dice.between(1..=80))).await;
-            match self.0.host_mood(v4.octets()[3].into()) {
+            let host = v4.octets()[3].into();
+            match self.0.host_mood(host) {
                 HostMood::Refuses => {
                     self.0.count(Fault::Refused);
                     Err(io::ErrorKind::ConnectionRefused.into())
@@ -118,7 +119,7 @@ impl Network for SimNetwork {
                 }
                 _ => {
                     let (ours, theirs) = tokio::io::duplex(SOCKET_BYTES);
-                    tokio::task::spawn_local(serve(self.0.clone(), theirs));
+                    tokio::task::spawn_local(serve(self.0.clone(), host, theirs));
                     Ok(ours)
                 }
             }
@@ -134,11 +135,11 @@ struct Received {
 }
 
 /// Serves one connection until either side has enough.
-async fn serve(world: Rc<World>, mut stream: DuplexStream) {
+async fn serve(world: Rc<World>, host: usize, mut stream: DuplexStream) {
     let mut buffer = Vec::new();
     loop {
         let Some((head, body)) = read_request(&mut stream, &mut buffer).await else { return };
-        let received = match check(&world, &head, &body) {
+        let received = match check(&world, host, &head, &body) {
             Ok(received) => received,
             Err(what) => return world.violation(what),
         };
@@ -183,12 +184,19 @@ fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
 }
 
 /// What came, if it is what was published and its signature holds.
-fn check(world: &World, head: &str, body: &[u8]) -> Result<Received, String> {
+fn check(world: &World, host: usize, head: &str, body: &[u8]) -> Result<Received, String> {
     let path = head.split(' ').nth(1).unwrap_or_default();
     let endpoint: usize = path
         .strip_prefix("/e/")
         .and_then(|text| text.parse().ok())
         .ok_or_else(|| format!("a request for {path}"))?;
+    let is_elsewhere = world.model().get(endpoint).is_some_and(|model| {
+        // What is on its way goes to where it was going.
+        !model.is_changing() && model.host != host && world.now_ms() > model.changed_ms + 2 * TIMEOUT_MS
+    });
+    if is_elsewhere {
+        return Err(format!("I5: a request for endpoint {endpoint} came to host {host}, where it is not"));
+    }
     let text = String::from_utf8_lossy(body);
     let number = text.strip_prefix("{\"n\":").and_then(|rest| rest.split([',', '}']).next());
     let number: usize = number

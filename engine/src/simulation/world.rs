@@ -58,6 +58,8 @@ pub(super) struct World {
     started_wall_ms: Cell<u64>,
     wall_offset_ms: Cell<i64>,
     jumped_at_ms: Cell<u64>,
+    /// Since when the log holds less, in this life, than it was told to.
+    sync_failed_ms: Cell<Option<u64>>,
 }
 
 impl World {
@@ -67,7 +69,8 @@ impl World {
         let mut account = Account::default();
         account.rules.lockout_failures = plan.config.lockout.url.consecutive_failures;
         account.rules.lockout_wait_ms = plan.config.lockout.url.wait_first.ms();
-        account.rules.stored_within_ms = 20_000;
+        account.rules.stored_within_ms = 2_000;
+        account.rules.waits_ms = plan.endpoints.iter().map(|endpoint| endpoint.waits_ms).collect();
         Self {
             dice,
             delivery,
@@ -92,6 +95,7 @@ impl World {
             started_wall_ms: Cell::new(0),
             wall_offset_ms: Cell::new(0),
             jumped_at_ms: Cell::new(0),
+            sync_failed_ms: Cell::new(None),
             plan,
         }
     }
@@ -112,7 +116,9 @@ impl World {
         self.life.set(Some(Instant::now()));
         self.started_wall_ms.set(self.wall_ms());
         seam::set_wall_ms(self.wall_ms());
-        self.account().begins_life();
+        self.sync_failed_ms.set(None);
+        let now = self.now_ms();
+        self.account().begins_life(now);
     }
 
     /// The later of the wall clock, by which the time of a message is judged when it comes, and what the engine goes
@@ -134,12 +140,25 @@ impl World {
     pub(super) fn jump(&self, by_ms: i64) {
         self.wall_offset_ms.set(self.wall_offset_ms.get() + by_ms);
         self.jumped_at_ms.set(self.now_ms());
+        let now = self.now_ms();
+        self.account().clock_jumps(now);
         seam::set_wall_ms(self.wall_ms());
         self.count(if by_ms > 0 { Fault::WallClockForward } else { Fault::WallClockBackward });
     }
 
     pub(super) fn jumped_at_ms(&self) -> u64 {
         self.jumped_at_ms.get()
+    }
+
+    /// The writer has made a step: what came of it?
+    pub(super) fn look_at_syncs(&self) {
+        if self.sync_failed_ms.get().is_none() && self.disk.has_forgotten("seg") {
+            self.sync_failed_ms.set(Some(self.now_ms()));
+        }
+    }
+
+    pub(super) fn sync_failed_ms(&self) -> Option<u64> {
+        self.sync_failed_ms.get()
     }
 
     pub(super) fn is_wall_jumping(&self) -> bool {

@@ -591,7 +591,7 @@ async fn cve_2025_21605_replies_to_a_client_that_has_not_authenticated_do_not_pi
 #[tokio::test]
 async fn cross_protocol_a_form_that_a_browser_posts_to_the_tcp_port_publishes_nothing() {
     let world = World::start().await;
-    let body = format!("XADD {APPLICATION} * type {EVENT_TYPE} payload {{}}\r\n");
+    let body = format!("XADD messages:{APPLICATION} * type {EVENT_TYPE} payload {{}}\r\n");
     let request = format!(
         "POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()

@@ -13,7 +13,7 @@
 mod faults;
 mod inode;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ struct State {
     /// Bytes that fit; `None`: as many as memory holds.
     capacity: Option<u64>,
     faults: Faults,
+    /// Endings of files of which a failed sync forgot something since the last crash.
+    forgotten: BTreeSet<String>,
     /// Counts crashes, so that files opened before one can be told from those opened after.
     life: u64,
 }
@@ -109,7 +111,14 @@ impl SimDisk {
         state.durable_names.retain(|name, _| state.names.contains_key(name) || !keep());
         state.names = state.durable_names.clone();
         state.faults = Faults::default();
+        state.forgotten.clear();
         state.life += 1;
+    }
+
+    /// Whether a sync of a file with this ending failed since the last crash: what it should have saved is lost with the
+    /// power, whatever later syncs say.
+    pub fn has_forgotten(&self, ending: &str) -> bool {
+        self.state.lock().forgotten.contains(ending)
     }
 
     /// The content of a file as readers see it.
@@ -271,7 +280,12 @@ impl DiskFile for SimFile {
             match verdict {
                 Ok(()) => inode.sync(),
                 Err(_) if off => {}
-                Err(_) => inode.forget_unsynced(),
+                Err(_) => {
+                    inode.forget_unsynced();
+                    let names = state.names.iter().filter(|(_, inode)| **inode == self.inode);
+                    let endings = names.filter_map(|(name, _)| Some(name.extension()?.to_str()?.to_owned()));
+                    state.forgotten.extend(endings);
+                }
             }
             verdict
         })
