@@ -103,9 +103,7 @@ pub fn check_url(text: &str, policy: &EgressPolicy) -> Result<CheckedUrl, UrlErr
 impl CheckedUrl {
     /// Reads a URL and checks its form, without asking any policy.
     pub fn parse(text: &str) -> Result<Self, UrlError> {
-        if text.len() > URL_BYTES_MAX {
-            return Err(UrlError::TooLong { bytes: text.len(), max: URL_BYTES_MAX });
-        }
+        check_length(text)?;
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(UrlError::ControlCharacter);
         }
@@ -124,6 +122,8 @@ impl CheckedUrl {
         let address = normalise_host(&mut url)?;
         let name = url.host_str().unwrap_or_default();
         let host = HostKey::new(scheme, name, url.port().unwrap_or(scheme.port_default()));
+        // Longer than what was given, where other scripts are escaped: it is what is kept, and read again.
+        check_length(url.as_str())?;
         let target = &url[url::Position::BeforePath..];
         let path_and_query = target.parse::<PathAndQuery>().map_err(|error| unreadable(&error))?;
         Ok(Self { host, address, path_and_query, text: String::from(url).into() })
@@ -185,9 +185,27 @@ fn check_name(name: &str) -> Result<(), UrlError> {
     Err(UrlError::Name { name: name.chars().take(64).collect(), reason })
 }
 
+fn check_length(text: &str) -> Result<(), UrlError> {
+    if text.len() > URL_BYTES_MAX {
+        return Err(UrlError::TooLong { bytes: text.len(), max: URL_BYTES_MAX });
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Found by fuzzing (`urls`): it was saved, and could not be read again.
+    #[test]
+    fn a_url_whose_normal_form_is_too_long_is_refused() {
+        let text = format!("https://a.example/{}", "\u{e9}".repeat(1_000));
+        assert!(text.len() < URL_BYTES_MAX);
+        assert_eq!(
+            CheckedUrl::parse(&text),
+            Err(UrlError::TooLong { bytes: "https://a.example/".len() + 6_000, max: URL_BYTES_MAX })
+        );
+    }
 
     #[track_caller]
     fn refusal(text: &str) -> String {
