@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::catalog::{ApiKeyDraft, NewToken};
 use crate::clock::unix_ms;
-use crate::config::{Config, Scope, Span};
+use crate::config::{Config, ConfigError, Scope, Span};
 use crate::core::ids::ApiKeyId;
 use crate::demo::DemoOptions;
 
@@ -103,7 +103,7 @@ pub struct NewKey {
     #[arg(long = "event-type", value_name = "EVENT TYPE", value_delimiter = ',')]
     pub event_types: Vec<String>,
     /// After how long it ends, such as 90d; without, never.
-    #[arg(long, value_name = "DURATION", value_parser = span)]
+    #[arg(long, value_name = "DURATION", value_parser = span, conflicts_with = "for_config")]
     pub expires: Option<Span>,
     /// Touch no data folder, and print lines for the configuration file as well.
     #[arg(long)]
@@ -125,7 +125,10 @@ impl NewKey {
     }
 
     /// A token, and the lines of the configuration that let it in. These keys do not end by themselves.
-    pub fn for_config(&self, config: &Config) -> String {
+    ///
+    /// # Errors
+    /// What a configuration with these lines would be refused for.
+    pub fn for_config(&self, config: &Config) -> Result<String, ConfigError> {
         let mut random = [0; 8];
         aws_lc_rs::rand::fill(&mut random).expect("the system's random source works");
         let id = ApiKeyId::from_u64(u64::from_be_bytes(random));
@@ -144,7 +147,9 @@ impl NewKey {
         if !self.event_types.is_empty() {
             lines.push(format!("event_types = {}", list(&self.event_types)));
         }
-        lines.join("\n")
+        let lines = lines.join("\n");
+        Config::layered(Some(("these lines", &lines)), std::iter::empty())?;
+        Ok(lines)
     }
 }
 

@@ -236,7 +236,7 @@ fn key_file(path: &Path) -> anyhow::Result<KeyFile> {
 }
 
 /// Files that another user made could not be read by the server.
-fn check_owner(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn check_owner(folder: &Path) -> anyhow::Result<()> {
     let (owner, own) = (std::fs::metadata(folder)?.uid(), rustix::process::geteuid().as_raw());
     if owner != own {
         bail!("{}: belongs to user {owner}, and this is user {own}: run it as that user", folder.display());

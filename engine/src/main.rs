@@ -65,10 +65,11 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
 fn create_key(new: &NewKey) -> anyhow::Result<bool> {
     let config = load(new.config.as_deref())?;
     if new.for_config {
-        writeln!(std::io::stdout(), "{}", new.for_config(&config))?;
+        writeln!(std::io::stdout(), "{}", new.for_config(&config)?)?;
         return Ok(true);
     }
-    logging::start("error", posthaste::config::LogFormat::Text)?;
+    // A new data folder says where its secrets' keys are.
+    logging::start("warn", posthaste::config::LogFormat::Text)?;
     let (key, token) = offline::create_key(&config, new.draft(), new.application.as_deref())?;
     writeln!(std::io::stderr(), "made {} ({}); this is shown only once:", key.id, key.name)?;
     writeln!(std::io::stdout(), "{}", token.text)?;

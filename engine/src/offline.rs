@@ -59,6 +59,7 @@ pub fn create_key(
     application: Option<&str>,
 ) -> anyhow::Result<(Arc<ApiKey>, NewToken)> {
     let folder = DataFolder::open(&config.data.folder)?;
+    keys::check_owner(&config.data.folder)?;
     let recovered = recovery::recover(Arc::new(RealDisk), recovery_settings(config), Clock::start())?;
     let Recovered { log, catalog: stored, .. } = recovered;
     let Unlocked { opened, keyring } = keys::unlock(config, &stored)?;

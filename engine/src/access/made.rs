@@ -87,6 +87,8 @@ impl MadeKeys {
         let keys = self.keys.pin();
         if let Some(present) = keys.get(&key.id) {
             present.key.store(Arc::clone(key));
+            // Whoever waits for its end waits anew: it may come sooner.
+            present.revoked.send_modify(|_| {});
             return;
         }
         let made = MadeKey {
@@ -148,7 +150,7 @@ impl MadeKey {
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 // The key holds the other end.
-                _ = revoked.wait_for(|revoked| *revoked) => {}
+                _ = revoked.changed() => {}
             }
         }
     }
@@ -263,6 +265,20 @@ mod tests {
         assert!(!waiting.is_finished());
         keys.on_event(&CatalogEvent::ApiKeyRemoved(ID));
         waiting.await.expect("it ends");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_wait_for_the_end_of_a_key_ends_when_it_is_given_one() {
+        let (keys, token) = (MadeKeys::new("test", LIMITS), NewToken::generate("test", ID));
+        keys.on_event(&CatalogEvent::ApiKeyChanged(Arc::new(ApiKey { expires_ms: None, ..key(&token) })));
+        let caller = keys.caller(&token.text, unix_ms()).expect("known");
+        let waiting = tokio::spawn(async move { caller.ended().await });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        let ended = ApiKey { expires_ms: Some(unix_ms()), ..key(&token) };
+        keys.on_event(&CatalogEvent::ApiKeyChanged(Arc::new(ended)));
+        let soon = tokio::time::timeout(Duration::from_secs(60), waiting).await;
+        soon.expect("long before it would have looked again").expect("it ends");
     }
 
     #[tokio::test]

@@ -239,12 +239,14 @@ impl Access {
     pub(crate) fn caller(&self, token: Option<&str>, now_ms: u64, address: Option<IpAddr>) -> Option<Caller> {
         let caller = match token {
             Some(token) if Portal::made(token) => self.portal.caller(token, now_ms / 1_000),
-            Some(token) => self.by_key(token, now_ms, address).or_else(|| {
-                // Clients that cannot but show something do so where nobody is asked; a key that was revoked, or is for
-                // another environment, stays one that is not valid.
-                let is_no_key = token::parse(token).is_none();
-                if is_no_key { self.keys.anybody() } else { None }
-            }),
+            Some(token) => {
+                self.by_key(token, now_ms).inspect(|caller| caller.note_use(now_ms, address)).or_else(|| {
+                    // Clients that cannot but show something do so where nobody is asked; a key that was revoked, or is for
+                    // another environment, stays one that is not valid.
+                    let is_no_key = token::parse(token).is_none();
+                    if is_no_key { self.keys.anybody() } else { None }
+                })
+            }
             None => self.keys.anybody(),
         };
         if caller.is_none() && token.is_some() {
@@ -254,9 +256,8 @@ impl Access {
     }
 
     /// Whose key this is: one that was made, or one of the configuration.
-    pub(crate) fn by_key(&self, token: &str, now_ms: u64, address: Option<IpAddr>) -> Option<Caller> {
-        let made = self.made.caller(token, now_ms).inspect(|caller| caller.note_use(now_ms, address));
-        made.or_else(|| self.keys.caller(token))
+    pub(crate) fn by_key(&self, token: &str, now_ms: u64) -> Option<Caller> {
+        self.made.caller(token, now_ms).or_else(|| self.keys.caller(token))
     }
 
     /// A publisher who needs no key, or has the password: all of one address share a pace.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -16,6 +16,7 @@ use super::fields::Fields;
 use super::paging::{ListOut, Paging};
 use super::query::Query;
 use super::time::rfc3339;
+use crate::access::Caller;
 use crate::catalog::{Application, ApplicationDraft, Put};
 use crate::core::ids::ApplicationId;
 
@@ -86,11 +87,13 @@ pub(super) async fn read(TheApplication(application): TheApplication) -> Json<Ap
 
 pub(super) async fn put(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     named: Named,
     Body(body): Body,
 ) -> Result<Upserted, ApiError> {
     let fields = Fields::parse(&body)?;
     let draft = draft(&fields)?;
+    check_keeps_uid(&api, &caller, named.text("app_id"), draft.uid.as_deref())?;
     // What the SDKs do not know and thus cannot repeat stays as it is, unless the body has it.
     let has = |name| fields.has(name);
     let (https, ports, payloads) = (has("requireHttps"), has("allowedPorts"), has("validatePayloads"));
@@ -106,8 +109,26 @@ pub(super) async fn put(
     Ok(upserted(api.editor.put_application(named.text("app_id"), fill).await?))
 }
 
+/// Whoever is bound to an application may not give it the name under which others will look for theirs.
+fn check_keeps_uid(api: &Api, caller: &Caller, name: &str, uid: Option<&str>) -> Result<(), ApiError> {
+    if caller.bound_to().is_none() {
+        return Ok(());
+    }
+    let present = api.editor.catalog().application(name);
+    let keeps = match &present {
+        Some(present) => present.uid.as_deref() == uid,
+        None => uid.is_none_or(|uid| uid == name),
+    };
+    if keeps {
+        Ok(())
+    } else {
+        Err(ApiError::forbidden("This token is for one application, and may not rename it"))
+    }
+}
+
 pub(super) async fn patch(
     State(api): State<Arc<Api>>,
+    Extension(caller): Extension<Caller>,
     TheApplication(application): TheApplication,
     Body(body): Body,
 ) -> Result<Json<ApplicationOut>, ApiError> {
@@ -116,6 +137,9 @@ pub(super) async fn patch(
     let (rate, metadata) = (fields.nullable("throttleRate")?, fields.value("metadata")?);
     let (require_https, allowed_ports) = (fields.value("requireHttps")?, fields.nullable("allowedPorts")?);
     let validate_payloads = fields.value("validatePayloads")?;
+    if let Some(uid) = &uid {
+        check_keeps_uid(&api, &caller, &application.id.to_string(), uid.as_deref())?;
+    }
     let edit = |draft: &mut ApplicationDraft| {
         set(&mut draft.require_https, require_https);
         set(&mut draft.allowed_ports, allowed_ports);

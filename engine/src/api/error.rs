@@ -87,7 +87,7 @@ impl ApiError {
         Self::forbidden("Only tokens from app-portal-access can be logged out")
     }
 
-    fn forbidden(detail: impl Into<String>) -> Self {
+    pub(super) fn forbidden(detail: impl Into<String>) -> Self {
         Self::Plain { status: StatusCode::FORBIDDEN, code: "forbidden", detail: detail.into() }
     }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::body::{Body, HttpBody};
-use axum::extract::State;
+use axum::extract::{Extension, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
@@ -27,6 +27,8 @@ use super::error::ApiError;
 use super::extract::TheApplication;
 use super::message::MessageOut;
 use super::query::Query;
+use crate::access::Caller;
+use crate::clock::unix_ms;
 use crate::core::ids::ApplicationId;
 
 #[derive(Serialize)]
@@ -38,25 +40,38 @@ enum Line<'a> {
     Error { detail: &'a str },
 }
 
+/// What an export ends with whose reader's key was revoked, or has expired.
+const KEY_HAS_ENDED: &str = "the key is not valid any more";
+
 pub(super) async fn export(
     State(api): State<Arc<Api>>,
     TheApplication(application): TheApplication,
+    Extension(caller): Extension<Caller>,
     query: Query,
 ) -> Result<Response, ApiError> {
     let place = api.history.export_place(query.time_ms("after")?, query.time_ms("before")?).await?;
     let (lines, read) = mpsc::channel(1);
-    tokio::spawn(write(api, application.id, place, lines));
+    tokio::spawn(write(api, caller, application.id, place, lines));
     let body = Body::new(Lines(read));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }
 
-/// Writes part after part, as fast as they are read. Ends when nobody reads any more.
-async fn write(api: Arc<Api>, application: ApplicationId, from: ExportPlace, lines: mpsc::Sender<Bytes>) {
+/// Writes part after part, as fast as they are read. Ends when nobody reads any more, or the key of whoever does has ended.
+async fn write(
+    api: Arc<Api>,
+    caller: Caller,
+    application: ApplicationId,
+    from: ExportPlace,
+    lines: mpsc::Sender<Bytes>,
+) {
     let (mut messages, mut attempts) = (0, 0);
     let mut place = Some(from);
     while let Some(at) = place {
         // First room, then the part: what nobody reads is not read from the disk either.
         let Ok(room) = lines.reserve().await else { return };
+        if !caller.is_valid(unix_ms()) {
+            return room.send(text([Line::Error { detail: KEY_HAS_ENDED }]));
+        }
         let part = match api.history.export_part(application, at).await {
             Ok(part) => part,
             Err(error) => return room.send(text([Line::Error { detail: &error.to_string() }])),
@@ -89,7 +104,7 @@ fn text<'a>(lines: impl IntoIterator<Item = Line<'a>>) -> Bytes {
 }
 
 /// A body of what comes through a channel.
-struct Lines(mpsc::Receiver<Bytes>);
+pub(super) struct Lines(pub(super) mpsc::Receiver<Bytes>);
 
 impl HttpBody for Lines {
     type Data = Bytes;

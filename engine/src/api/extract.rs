@@ -11,7 +11,9 @@ use bytes::Bytes;
 
 use super::Api;
 use super::error::ApiError;
+use crate::access::Caller;
 use crate::catalog::{Application, Endpoint};
+use crate::clock::unix_ms;
 use crate::publish::is_json;
 
 /// The body, within the limit of its path.
@@ -32,9 +34,13 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
-    /// The bytes, whatever they are said to be.
+    /// The bytes, whatever they are said to be. Whose key ended while they were arriving is not let in any more.
     pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Self, ApiError> {
+        let caller = request.extensions().get::<Caller>().cloned();
         match Bytes::from_request(request, state).await {
+            Ok(_) if caller.is_some_and(|caller| !caller.is_valid(unix_ms())) => {
+                Err(ApiError::unauthenticated())
+            }
             Ok(bytes) => Ok(Self(bytes)),
             Err(error) if error.status() == http::StatusCode::PAYLOAD_TOO_LARGE => {
                 Err(ApiError::body_too_large())

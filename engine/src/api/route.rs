@@ -31,6 +31,7 @@ pub(super) struct Route {
     handler: MethodRouter<Arc<Api>>,
     shared: bool,
     takes_batches: bool,
+    is_done_each_time: bool,
 }
 
 /// How many bytes a body may have.
@@ -63,7 +64,8 @@ impl Route {
         handler: MethodRouter<Arc<Api>>,
         operation: Operation,
     ) -> Self {
-        Self { method, path, needs: None, operation, handler, shared: false, takes_batches: false }
+        let (shared, takes_batches, is_done_each_time) = (false, false, false);
+        Self { method, path, needs: None, operation, handler, shared, takes_batches, is_done_each_time }
     }
 
     /// Needs a token with this scope.
@@ -81,9 +83,14 @@ impl Route {
         Self { takes_batches: true, ..self }
     }
 
+    /// Is about the token that it shows, so that what was answered to another one is no answer.
+    pub(super) fn is_done_each_time(self) -> Self {
+        Self { is_done_each_time: true, ..self }
+    }
+
     /// Whether it may be repeated under an `idempotency-key`.
     pub(super) fn is_repeatable(&self) -> bool {
-        self.method == Method::POST && self.needs.is_some()
+        self.method == Method::POST && self.needs.is_some() && !self.is_done_each_time
     }
 
     /// Puts it into the router, behind its gate.

@@ -65,6 +65,12 @@ pub enum ChainBroken {
         /// Which entry.
         found: u64,
     },
+    /// The earlier export is not continued.
+    #[error("no line has the hash {previous} or follows it: this is not what the earlier export was part of")]
+    Previous {
+        /// What the earlier export ended with.
+        previous: String,
+    },
     /// The lines cannot be read.
     #[error("line {line} cannot be read: {error}")]
     Io {
@@ -75,27 +81,39 @@ pub enum ChainBroken {
     },
 }
 
-/// Checks the lines of an export. `previous`, if given, is the hash that an earlier export ended with: then the first line
-/// must follow it.
+/// Checks the lines of an export. `previous`, if given, is the hash that an earlier export ended with: then the lines must
+/// follow it, or have a line that has it.
 ///
 /// # Errors
 /// The first place where the chain does not hold.
 pub fn verify_chain(lines: impl BufRead, previous: Option<&str>) -> Result<ChainReport, ChainBroken> {
     let mut report = ChainReport::default();
     let mut before: Option<AuditPart> = None;
+    let mut has_previous = previous.is_none();
     for (line, text) in (1..).zip(lines.split(b'\n')) {
         let text = text.map_err(|error| ChainBroken::Io { line, error })?;
         let part = AuditPart::parse(&text).map_err(|why| ChainBroken::Line { line, why })?;
         match &before {
             Some(before) => check(line, before, &part)?,
-            None => check_first(line, previous, &part)?,
+            None => {
+                check_first(line, &part)?;
+                has_previous |= match (&part, previous) {
+                    (AuditPart::Entry(entry), Some(previous)) => entry.previous() == previous,
+                    // What the earlier export ended with may be among what it stands for.
+                    (AuditPart::LeftOut(_), _) | (_, None) => true,
+                };
+            }
         }
+        has_previous |= previous.is_some_and(|previous| part.hash() == previous);
         match &part {
             AuditPart::Entry(_) => report.entries += 1,
             AuditPart::LeftOut(one) => report.left_out += one.last() - one.first() + 1,
         }
         report.span = Some((report.span.map_or(part.first(), |(first, _)| first), part.last()));
         before = Some(part);
+    }
+    if let Some(previous) = previous.filter(|_| !has_previous && before.is_some()) {
+        return Err(ChainBroken::Previous { previous: previous.into() });
     }
     report.hash = before.map(|part| part.hash()).or(previous.map(Into::into)).unwrap_or_default();
     Ok(report)
@@ -109,11 +127,10 @@ fn check(line: u64, before: &AuditPart, part: &AuditPart) -> Result<(), ChainBro
 }
 
 /// What stands for entries cannot say what they held.
-fn check_first(line: u64, previous: Option<&str>, part: &AuditPart) -> Result<(), ChainBroken> {
-    let holds = match (part, previous) {
-        (AuditPart::Entry(entry), Some(previous)) => entry.previous() == previous,
-        (AuditPart::Entry(entry), None) => entry.number() != 1 || entry.previous().is_empty(),
-        (AuditPart::LeftOut(_), _) => true,
+fn check_first(line: u64, part: &AuditPart) -> Result<(), ChainBroken> {
+    let holds = match part {
+        AuditPart::Entry(entry) => entry.number() != 1 || entry.previous().is_empty(),
+        AuditPart::LeftOut(_) => true,
     };
     if holds { Ok(()) } else { Err(ChainBroken::Hash { line, found: part.first() }) }
 }
@@ -146,6 +163,7 @@ mod tests {
         assert_eq!((report.entries, report.span, report.left_out), (5, Some((1, 5)), 0));
         let two = verify(&lines[..2], None).expect("it holds");
         assert_eq!(verify(&lines[2..], Some(&two.hash)).expect("it holds").hash, report.hash);
+        assert_eq!(verify(&lines, Some(&two.hash)).expect("it begins before that").hash, report.hash);
         assert_eq!(verify(&[], None), Ok(ChainReport::default()));
         let with_newline = format!("{}\n", lines.join("\n"));
         assert_eq!(verify_chain(with_newline.as_bytes(), None).expect("it holds"), report);
@@ -167,6 +185,7 @@ mod tests {
         assert!(verify(&moved, None).is_err());
         assert!(verify(&["{}".into()], None).unwrap_err().starts_with("line 1 is no entry"));
         assert!(verify(&lines()[2..], Some("00")).is_err(), "it does not continue that export");
+        assert!(verify(&lines(), Some("00")).is_err(), "nor does it contain its end");
     }
 
     #[test]

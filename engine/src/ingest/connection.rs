@@ -275,8 +275,12 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             Command::Xread(xread) => {
                 self.query(Query::outcomes(self.ingest, xread, self.caller.clone())).await
             }
-            Command::Xrange(xrange) => self.query(Query::messages(self.ingest, xrange)).await,
-            Command::Xlen { application } => self.query(Query::count(self.ingest, application)).await,
+            Command::Xrange(xrange) => {
+                self.query(Query::messages(self.ingest, xrange, self.caller.clone())).await
+            }
+            Command::Xlen { application } => {
+                self.query(Query::count(self.ingest, application, self.caller.clone())).await
+            }
             Command::Info => {
                 let all = self.caller.as_ref().is_some_and(sees_all);
                 let text = super::read::info(self.ingest, all);
@@ -319,6 +323,8 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
             return Go::On;
         }
         let reply = self.batch.submit(self.ingest).await;
+        // It may have waited for room.
+        self.now_ms = unix_ms();
         self.send(reply).await
     }
 

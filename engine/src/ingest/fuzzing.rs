@@ -248,7 +248,47 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use posthaste_protocol::reply::Version;
+    use tokio::sync::Notify;
+
     use super::*;
+    use crate::ingest::read::Query;
+
+    #[test]
+    fn a_question_that_had_to_wait_is_not_answered_to_whom_the_key_was_taken_from() {
+        use crate::catalog::{ApiKey, CatalogEvent, NewToken};
+        use crate::config::Scope;
+        use crate::core::ids::ApiKeyId;
+
+        let world = World::new("");
+        let made = world.ingest.access.made();
+        let id = ApiKeyId::from_u64(7);
+        let token = NewToken::generate("live", id);
+        let key = ApiKey {
+            id,
+            name: "shop".into(),
+            sha256: token.sha256,
+            scopes: vec![Scope::Read],
+            application: None,
+            event_types: None,
+            events_per_second: None,
+            expires_ms: None,
+            last_used_ms: None,
+            created_ms: 1,
+        };
+        made.on_event(&CatalogEvent::ApiKeyChanged(Arc::new(key)));
+        let caller = world.ingest.access.by_key(&token.text, 1).expect("it is known");
+        let answer = || {
+            let query = Query::count(&world.ingest, "a", Some(caller.clone())).expect("there is one");
+            let mut out = BytesMut::new();
+            let gone = Notify::new();
+            world.runtime.block_on(query.answer(&world.ingest, Version::Resp2, &mut out, &gone));
+            out
+        };
+        assert_eq!(answer(), ":0\r\n");
+        made.on_event(&CatalogEvent::ApiKeyRemoved(id));
+        assert_eq!(answer(), "");
+    }
 
     /// Found by fuzzing (`connections`): whether they were answered was left to chance.
     #[test]

@@ -31,10 +31,15 @@ const COUNT_MAX: usize = 10_000;
 /// Bytes of an answer at which it is ended early.
 pub(super) const ANSWER_BYTES: usize = 1 << 20;
 
-/// A question to the log.
-pub(super) enum Query {
+/// A question to the log, and whose it is.
+pub(super) struct Query {
+    caller: Option<Caller>,
+    asks: Asks,
+}
+
+enum Asks {
     /// What became of deliveries.
-    Outcomes { streams: Vec<Stream>, count: usize, until: Until, caller: Option<Caller> },
+    Outcomes { streams: Vec<Stream>, count: usize, until: Until },
     /// What was published.
     Messages { application: ApplicationId, start: EntryId, end: EntryId, count: usize, newest_first: bool },
     /// How much was published.
@@ -79,25 +84,31 @@ impl Query {
             Some(ms) => Until::At(Instant::now() + Duration::from_millis(ms.min(30 * 86_400_000))),
         };
         let streams = streams.collect::<Result<_, PublishError>>()?;
-        Ok(Self::Outcomes { streams, count: count(xread.count), until, caller })
+        Ok(Self { caller, asks: Asks::Outcomes { streams, count: count(xread.count), until } })
     }
 
-    pub(super) fn messages(ingest: &Ingest, xrange: &Xrange<'_>) -> Result<Self, PublishError> {
-        Ok(Self::Messages {
+    pub(super) fn messages(
+        ingest: &Ingest,
+        xrange: &Xrange<'_>,
+        caller: Option<Caller>,
+    ) -> Result<Self, PublishError> {
+        let asks = Asks::Messages {
             application: application(ingest, xrange.application)?,
             start: entry_id(xrange.start),
             end: entry_id(xrange.end),
             count: count(xrange.count),
             newest_first: xrange.newest_first,
-        })
+        };
+        Ok(Self { caller, asks })
     }
 
-    pub(super) fn count(ingest: &Ingest, name: &str) -> Result<Self, PublishError> {
-        Ok(Self::Count { application: application(ingest, name)? })
+    pub(super) fn count(ingest: &Ingest, name: &str, caller: Option<Caller>) -> Result<Self, PublishError> {
+        Ok(Self { caller, asks: Asks::Count { application: application(ingest, name)? } })
     }
 
     /// Writes the answer, and returns the place among the large answers that it takes until it has been written. Waits
-    /// no longer once the client sends no more: it may be gone.
+    /// no longer once the client sends no more: it may be gone. Whose key has ended learns nothing any more: their
+    /// connection says so and closes.
     pub(super) async fn answer(
         self,
         ingest: &Arc<Ingest>,
@@ -105,20 +116,32 @@ impl Query {
         out: &mut BytesMut,
         gone: &Notify,
     ) -> LargeAnswer {
+        let Self { caller, asks } = self;
+        let Some(caller) = caller else { return asks.answer(ingest, version, out, gone).await };
+        let before = out.len();
+        let place = tokio::select! {
+            biased;
+            () = caller.ended() => None,
+            place = asks.answer(ingest, version, out, gone) => place,
+        };
+        if !caller.is_valid(unix_ms()) {
+            out.truncate(before);
+        }
+        place
+    }
+}
+
+impl Asks {
+    async fn answer(
+        self,
+        ingest: &Arc<Ingest>,
+        version: Version,
+        out: &mut BytesMut,
+        gone: &Notify,
+    ) -> LargeAnswer {
         let (read, place) = match self {
-            Self::Outcomes { streams, count, until, caller } => {
-                let before = out.len();
-                let answered = answer_outcomes(ingest, streams, count, until, version, out, gone);
-                let Some(caller) = caller else { return answered.await };
-                let place = tokio::select! {
-                    () = caller.ended() => None,
-                    answered = answered => answered,
-                };
-                // Whose key ended while they waited learns nothing any more.
-                if !caller.is_valid(unix_ms()) {
-                    out.truncate(before);
-                }
-                return place;
+            Self::Outcomes { streams, count, until } => {
+                return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
             }
             Self::Messages { application, start, end, count, newest_first } => {
                 let place = ingest.large_answer().await;

@@ -77,7 +77,9 @@ impl Ingest {
             return Some(self.access.publisher(peer));
         }
         let key = std::str::from_utf8(credentials.password).ok()?;
-        self.access.by_key(key, now_ms, Some(peer)).filter(|caller| caller.is_called(user))
+        let caller = self.access.by_key(key, now_ms).filter(|caller| caller.is_called(user))?;
+        caller.note_use(now_ms, Some(peer));
+        Some(caller)
     }
 
     /// Whether somebody may say this.

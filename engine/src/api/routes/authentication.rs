@@ -82,6 +82,7 @@ fn portal() -> Vec<Route> {
                 .answers_nothing(204),
         )
         .needs(Scope::Read)
-        .shared(),
+        .shared()
+        .is_done_each_time(),
     ]
 }

@@ -77,6 +77,25 @@ async fn a_token_may_do_what_its_scopes_say_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_token_for_one_application_does_not_give_it_the_name_of_another() {
+    let world = world().await;
+    for (method, body) in [
+        ("PATCH", json!({ "uid": "globex" })),
+        ("PATCH", json!({ "uid": null })),
+        ("PUT", json!({ "name": "Acme", "uid": "globex" })),
+        ("PUT", json!({ "name": "Acme" })),
+    ] {
+        assert_eq!(call(&world, method, "/app/acme", body.clone(), "acme").await.0, 403, "{method} {body}");
+    }
+    for (method, body) in
+        [("PATCH", json!({ "uid": "acme", "name": "A" })), ("PUT", json!({ "name": "B", "uid": "acme" }))]
+    {
+        assert_eq!(call(&world, method, "/app/acme", body.clone(), "acme").await.0, 200, "{method} {body}");
+    }
+    assert_eq!(call(&world, "PATCH", "/app/acme", json!({ "uid": "renamed" }), "right").await.0, 200);
+}
+
+#[tokio::test]
 async fn to_a_token_for_one_application_others_do_not_exist_and_what_is_about_all_is_forbidden() {
     let world = world().await;
     for path in ["/app/acme", "/app/acme/endpoint", "/event-type", "/event-type/a"] {
@@ -124,8 +143,15 @@ async fn portal_access_is_for_one_application_to_look_and_change_its_endpoints()
     ] {
         assert_eq!(call(&world, method, path, body, token).await.0, expected, "{method} {path}");
     }
-    assert_eq!(call(&world, "POST", "/auth/logout", Value::Null, token).await, (204, Value::Null));
-    assert_eq!(call(&world, "GET", "/app/acme/endpoint", Value::Null, token).await.0, 401);
+    let (_, access) = call(&world, "POST", "/auth/app-portal-access/acme", json!({}), "right").await;
+    for token in [token, access["token"].as_str().unwrap()] {
+        // Under the same key: what was answered to the one is no answer to the other.
+        let request = Request::builder().method("POST").uri("/api/v1/auth/logout");
+        let request = request.header("authorization", format!("Bearer {token}"));
+        let request = request.header("idempotency-key", "logout").body(Body::empty()).unwrap();
+        assert_eq!(world.send(request).await.status, 204);
+        assert_eq!(call(&world, "GET", "/app/acme/endpoint", Value::Null, token).await.0, 401);
+    }
     assert_eq!(call(&world, "POST", "/auth/logout", Value::Null, "right").await.0, 403);
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::world::World;
 use crate::access::write_notes;
+use crate::api::export::Lines;
 use crate::clock::unix_ms;
 use crate::config::{ApiKey, Scope};
 
@@ -168,6 +169,29 @@ async fn a_key_publishes_as_many_messages_a_second_as_it_may_and_is_told_when_to
     let refused = world.call_with("POST", "/app/acme/msg", &message.to_string(), Some(&token)).await;
     assert_eq!((refused.status, &refused.headers["retry-after"]), (429, &"1".parse().unwrap()));
     assert!(refused.body["detail"].as_str().unwrap().contains("3 messages a second"), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn what_arrives_after_the_revocation_is_not_done_although_it_was_begun_before() {
+    let world = world().await;
+    let (id, token) = make(&world, json!({ "name": "a", "scopes": ["admin"] })).await;
+    let (body, lines) = tokio::sync::mpsc::channel(1);
+    let request = Request::builder().method("POST").uri("/api/v1/auth/api-key");
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let request = request.body(Body::new(Lines(lines))).unwrap();
+    let send = async {
+        body.send(r#"{ "name": "b", "#.into()).await.unwrap();
+        // Whoever takes the first piece has let it in.
+        let room = body.reserve().await.unwrap();
+        let revoked = call(&world, "DELETE", &format!("/auth/api-key/{id}"), Value::Null, "root").await;
+        assert_eq!(revoked.0, 204);
+        room.send(r#""scopes": ["admin"] }"#.into());
+        drop(body);
+    };
+    let (answer, ()) = tokio::join!(world.send(request), send);
+    assert_eq!(answer.status, 401, "{}", answer.body);
+    let (_, list) = call(&world, "GET", "/auth/api-key", Value::Null, "root").await;
+    assert_eq!(list["data"], json!([]));
 }
 
 #[tokio::test]
