@@ -84,7 +84,7 @@ impl Route {
     }
 
     /// Is about the token that it shows, so that what was answered to another one is no answer.
-    pub(super) fn is_done_each_time(self) -> Self {
+    pub(super) fn done_each_time(self) -> Self {
         Self { is_done_each_time: true, ..self }
     }
 

@@ -83,6 +83,6 @@ fn portal() -> Vec<Route> {
         )
         .needs(Scope::Read)
         .shared()
-        .is_done_each_time(),
+        .done_each_time(),
     ]
 }
