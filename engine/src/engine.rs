@@ -338,9 +338,9 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let urls = url_judge(delivery.egress.clone());
         let rules = endpoint_rules(config, urls.clone(), directory.clone());
-        catalog.tell_all(|event| access.made().on_event(event));
-        let keys = access.made().clone();
-        catalog.subscribe(move |event| keys.on_event(event));
+        catalog.tell_all(|event| access.on_event(event));
+        let listener = access.clone();
+        catalog.subscribe(move |event| listener.on_event(event));
         let kept = kept_limits(config, &access);
         let metrics = Metrics::with(catalog.filter_counts().clone());
         let (ear, heard) = alerts::ear(metrics.clone());

@@ -39,9 +39,10 @@ pub(crate) use pace::Pace;
 pub use portal::{Portal, PortalError};
 pub use refusals::Door;
 
-use crate::catalog::{Catalog, token};
+use crate::catalog::{Catalog, CatalogEvent, token};
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
+use crate::core::tick::Tick;
 use crate::routing::Pattern;
 use made::MadeKey;
 use peers::Peers;
@@ -230,6 +231,12 @@ impl Access {
         Self { keys, made, portal, peers: Peers::new(limits), refusals: Refusals::default() }
     }
 
+    /// What changed in the catalog.
+    pub fn on_event(&self, event: &CatalogEvent) {
+        self.made.on_event(event);
+        self.portal.on_event(event);
+    }
+
     /// The keys that were made.
     pub(crate) const fn made(&self) -> &Arc<MadeKeys> {
         &self.made
@@ -261,8 +268,8 @@ impl Access {
     }
 
     /// A publisher who needs no key, or has the password: all of one address share a pace.
-    pub(crate) fn publisher(&self, address: IpAddr) -> Caller {
-        Caller::unbound(USER_DEFAULT, self.peers.requests(), self.peers.messages(address))
+    pub(crate) fn publisher(&self, address: IpAddr, now: Tick) -> Caller {
+        Caller::unbound(USER_DEFAULT, self.peers.requests(), self.peers.messages(address, now))
     }
 
     /// Notes that somebody was turned away.

@@ -55,6 +55,11 @@ impl Pace {
         }
     }
 
+    /// Whether it is as if nobody had ever asked.
+    pub(crate) fn is_fresh(&self, now: Tick) -> bool {
+        self.next_ns.load(Ordering::Relaxed) <= now.as_ms().saturating_mul(NS_PER_MS)
+    }
+
     /// How many a second.
     pub(crate) const fn rate(&self) -> u64 {
         AHEAD_NS / self.interval_ns

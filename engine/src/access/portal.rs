@@ -25,6 +25,7 @@ use zeroize::Zeroizing;
 
 use super::pace::Pace;
 use super::{Actor, Binding, Caller, RateLimits, Scopes};
+use crate::catalog::CatalogEvent;
 use crate::config::Scope;
 use crate::core::ids::ApplicationId;
 use crate::keyring::{KeyId, Keyring, OpenError, Owner, SEALED_MORE_BYTES, key_of};
@@ -191,7 +192,15 @@ impl Portal {
         Claim::decode(claim)
     }
 
-    /// Bounded by the number of applications: only they have tokens.
+    /// What changed in the catalog.
+    pub(super) fn on_event(&self, event: &CatalogEvent) {
+        if let CatalogEvent::ApplicationRemoved(application) = event {
+            self.paces.lock().remove(application);
+        }
+    }
+
+    /// About as many as applications: only they have tokens. One of an application that was removed may come back with a
+    /// token of it, until that ends.
     fn pace(&self, application: ApplicationId) -> Arc<Pace> {
         let mut paces = self.paces.lock();
         Arc::clone(paces.entry(application).or_insert_with(|| self.limits.requests()))

@@ -125,7 +125,8 @@ impl AuditLog {
         let first_kept = self.entries.keys().find(|number| !gone.contains(number)).copied();
         let first_kept = first_kept.unwrap_or(u64::MAX);
         let mut changes: BTreeMap<u64, Option<LeftOut>> = BTreeMap::new();
-        for (last, _) in self.left_out.range(..first_kept).take(REMOVED_MAX) {
+        // At most one more than entries go.
+        for (last, _) in self.left_out.range(..first_kept) {
             changes.insert(*last, None);
         }
         for (number, entry) in gone.iter().filter_map(|number| self.entries.get_key_value(number)) {
@@ -231,6 +232,31 @@ mod tests {
         append(&mut log, "ann", 51, 100, 41);
         assert_eq!(log.entries.keys().next(), Some(&41));
         assert!(log.left_out.is_empty() && log.gaps().is_empty());
+    }
+
+    #[test]
+    fn when_much_goes_at_once_nothing_stays_of_what_was_left_out_before_it() {
+        let mut log = AuditLog::default();
+        let mut at_ms = 0;
+        for (actors, rounds) in [(&["ann", "flood"][..], 300), (&["flood"], 600)] {
+            for actor in (0..rounds).flat_map(|_| actors) {
+                at_ms += 1;
+                append(&mut log, actor, at_ms, 10_000, 0);
+            }
+        }
+        // The oldest of whoever has the most are every second one.
+        for max in [1_100, 1_000, 900] {
+            at_ms += 1;
+            append(&mut log, "ann", at_ms, max, 0);
+        }
+        assert!(log.left_out.len() > 200, "{}", log.left_out.len());
+        for _ in 0..1_000 {
+            append(&mut log, "ann", at_ms, 10_000, 0);
+        }
+        // Both the age and the number are lowered: a hundred go for each, all of them ann's.
+        at_ms += 1;
+        append(&mut log, "ann", at_ms, 200, 500);
+        assert_eq!(log.gaps(), Vec::<u64>::new());
     }
 
     #[test]

@@ -61,7 +61,7 @@ impl Ingest {
     /// Who somebody is that has not said so; `None` if they have to.
     pub(super) fn anybody(&self, peer: std::net::IpAddr) -> Option<Caller> {
         let is_open = self.password.is_empty() && !self.require_key;
-        is_open.then(|| self.access.publisher(peer))
+        is_open.then(|| self.access.publisher(peer, self.clock.now()))
     }
 
     /// Who has these credentials.
@@ -74,7 +74,7 @@ impl Ingest {
         let (user, password) = (credentials.user, self.password.as_bytes());
         let is_password = bool::from(password.ct_eq(credentials.password)) && !password.is_empty();
         if is_password && user == USER_DEFAULT.as_bytes() {
-            return Some(self.access.publisher(peer));
+            return Some(self.access.publisher(peer, self.clock.now()));
         }
         let key = std::str::from_utf8(credentials.password).ok()?;
         let caller = self.access.by_key(key, now_ms).filter(|caller| caller.is_called(user))?;
