@@ -34,6 +34,8 @@ pub(super) const RETRY_WAIT: Duration = Duration::from_millis(500);
 const CLOCK_GRAIN: Duration = Duration::from_millis(2);
 /// One in so many is refused at first.
 const REFUSED_EVERY: u64 = 16;
+/// Of so many deliveries somebody must have been told something.
+const TOLD_OF: u64 = 1_000;
 /// Breaches that are kept in words; all are counted.
 const BREACHES_KEPT: usize = 20;
 
@@ -315,6 +317,7 @@ impl Books {
     pub(super) fn close(&self, unstored_max: u64) -> Totals {
         let mut pages = self.pages.lock();
         pages.check_losses();
+        pages.check_told();
         pages.check_lives(unstored_max);
         pages.totals
     }
@@ -424,6 +427,14 @@ impl Pages {
                 format!(" ({} us {} the power went)", us.abs(), if us < 0 { "before" } else { "after" })
             });
             self.breach(format!("I1: {} was acknowledged{when} and never came", shown(line.acknowledged)));
+        }
+    }
+
+    /// What was told bounds what may come again: if nobody is told, everything may.
+    fn check_told(&mut self) {
+        let told: u64 = self.lives.iter().map(|life| life.told).sum();
+        if self.totals.kept > TOLD_OF && told == 0 {
+            self.breach(format!("I3: of {} that came, nobody was told", self.totals.kept));
         }
     }
 

@@ -5,13 +5,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use posthaste_protocol::client::{Client, Options};
 use tokio::sync::oneshot;
 
 use super::books::Books;
 
-/// See the head of this file. It reads until it is stopped.
+/// How long it waits after an error before it reads on.
+const AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// See the head of this file. It reads until it is stopped, whatever it is answered.
 pub(super) struct Follower {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -25,8 +29,15 @@ impl Follower {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
+                let reading = async {
+                    loop {
+                        read(address, application, &books).await;
+                        // It was told that the log could not be read, perhaps: that is what it was broken for.
+                        tokio::time::sleep(AGAIN_AFTER).await;
+                    }
+                };
                 tokio::select! {
-                    () = read(address, application, &books) => {}
+                    () = reading => {}
                     _ = stopped => {}
                 }
             });

@@ -3,6 +3,7 @@
 //!
 //! As root in a control group (version 1 or 2); else the limit is on addresses (RLIMIT_AS), and an allocation fails.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -42,7 +43,13 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
         let mut start = trial.start.clone();
         start.first = Some(limit.first(mib)?);
         let end = match start.start()? {
-            Started::Ended { status, .. } => format!("it did not start: {status}"),
+            Started::Ended { status, said } => {
+                // By a signal, or with a sentence; anything else is not the limit's doing.
+                if status.signal().is_none() && status.code() != Some(1) {
+                    trial.books.breach(format!("{mib} MiB: {status}: {}", said.all()));
+                }
+                format!("it did not start: {status}")
+            }
             Started::Accepts(subject) => {
                 trial.subject = Some(subject);
                 load(&mut trial)?
