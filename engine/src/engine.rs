@@ -18,6 +18,7 @@ use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::disk::{Disk, RealDisk};
 use posthaste_storage::ledger::{Ledger, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader};
+use tokio::signal::unix::Signal;
 use tokio::sync::mpsc::Receiver;
 use tokio::sync::{Semaphore, watch};
 
@@ -43,7 +44,7 @@ use crate::ingest::{self, Ingest};
 use crate::keeper::{self, Keeper, KeeperProgress};
 use crate::keyring::Keyring;
 use crate::keys::{self, Unlocked};
-use crate::listener::{Door, Places, Strikes, Tls, TlsFiles, reload_when_changed};
+use crate::listener::{Door, Places, Strikes, Tls, TlsFiles, reload_on, reload_when_changed};
 use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
@@ -81,6 +82,7 @@ pub struct Engine {
     keeper_thread: JoinHandle<KeeperEnd>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
+    tls: Vec<Arc<Tls>>,
     ingest_address: SocketAddr,
     api_address: SocketAddr,
 }
@@ -113,7 +115,7 @@ impl Engine {
         // They begin when all from before lies in their inboxes: what must not pass others arrives together.
         let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
-        let behind_tls = doors.addresses_behind_tls();
+        let (behind_tls, tls) = (doors.addresses_behind_tls(), doors.tls());
         parts.spawn_listeners(config, &runtime, doors, reader)?;
         let (tcp_tls, http_tls) = behind_tls.map(|address| address.map(tracing::field::display)).into();
         tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, "accepting");
@@ -132,9 +134,18 @@ impl Engine {
             keeper_thread: keeper,
             metrics: parts.metrics,
             readiness: parts.readiness,
+            tls,
             ingest_address,
             api_address,
         })
+    }
+
+    /// From now on each of these signals has it looked at once whether the certificates of the listeners have changed;
+    /// once, if it came before. Without TLS nothing comes of them.
+    pub fn reload_on(&self, hangup: Signal) {
+        if !self.tls.is_empty() {
+            self.runtime.spawn(reload_on(self.tls.clone(), hangup, self.stop.subscribe()));
+        }
     }
 
     /// Where producers publish.
@@ -226,6 +237,12 @@ impl Doors {
 
     fn addresses_behind_tls(&self) -> [Option<SocketAddr>; 2] {
         [&self.ingest, &self.api].map(|doors| doors.tls.as_ref().map(|(door, _)| door.address()))
+    }
+
+    /// What they shake hands with.
+    fn tls(&self) -> Vec<Arc<Tls>> {
+        let doors = [&self.ingest, &self.api].into_iter();
+        doors.filter_map(|doors| doors.tls.as_ref().map(|(_, tls)| tls.clone())).collect()
     }
 
     fn addresses(&self) -> Vec<SocketAddr> {
@@ -579,8 +596,7 @@ impl Parts {
             },
             metrics: self.metrics.clone(),
         });
-        let tls = [&doors.ingest, &doors.api].map(|doors| doors.tls.as_ref().map(|(_, tls)| tls.clone()));
-        let tls: Vec<Arc<Tls>> = tls.into_iter().flatten().collect();
+        let tls = doors.tls();
         if !tls.is_empty() {
             runtime.spawn(reload_when_changed(tls, self.stop.subscribe()));
         }

@@ -101,9 +101,10 @@ fn load(path: Option<&Path>) -> anyhow::Result<Config> {
 
 fn serve(config: &Config) -> anyhow::Result<bool> {
     logging::start(&config.log.filter, config.log.format)?;
-    // Before the start: who is asked to stop while it starts stops cleanly too.
-    let signals = Signals::listen()?;
+    // Before the start: who is asked to stop while it starts stops cleanly too, and nobody is ended by SIGHUP.
+    let (signals, hangup) = Signals::listen()?;
     let engine = Engine::start(config)?;
+    engine.reload_on(hangup);
     signals.wait()?;
     engine.stop()?;
     Ok(true)
@@ -117,13 +118,15 @@ struct Signals {
 }
 
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    /// Beside them SIGHUP, which asks for something else; unheard it would end the process.
+    fn listen() -> anyhow::Result<(Self, Signal)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let inside = runtime.enter();
         let terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+        let hangup = signal(SignalKind::hangup()).context("SIGHUP")?;
         drop(inside);
-        Ok(Self { runtime, terminate, interrupt })
+        Ok((Self { runtime, terminate, interrupt }, hangup))
     }
 
     /// Returns at the first of them. A second SIGINT ends the process at once.

@@ -96,6 +96,23 @@ pub struct Metrics {
     filters: FilterCounts,
 }
 
+/// One more in a gauge, until this is dropped: also where what is counted ends in a panic.
+pub(crate) struct Counted<'m>(&'m Gauge);
+
+impl<'m> Counted<'m> {
+    /// Counts it.
+    pub(crate) fn new(gauge: &'m Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// All at zero.
     pub fn new() -> Arc<Self> {

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use super::phase::{Answering, Arriving, Phase};
 use super::watched::Watched;
 use crate::listener::{Door, HANDSHAKE_TIMEOUT, NoPlace, Places, Transport, Visitor};
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 
 /// Headers of a request.
 const HEADERS_MAX: usize = 100;
@@ -85,13 +85,16 @@ async fn serve(server: Arc<Server>, visitor: Visitor, stop: watch::Receiver<bool
     let (peer, deadline) = (visitor.peer, visitor.since + HANDSHAKE_TIMEOUT);
     let Some((transport, place)) = visitor.transport(deadline).await else { return };
     // Who asks says so with each request.
-    place.keep();
-    server.metrics.api_connections.inc();
+    if !place.keep() {
+        server.metrics.api_connections_refused.inc();
+        tracing::debug!(%peer, "closed before a request was read: its place is another's");
+        return;
+    }
+    let _counted = Counted::new(&server.metrics.api_connections);
     match transport {
         Transport::Plain(stream) => converse(&server, stream, peer, stop).await,
         Transport::Tls(stream) => converse(&server, *stream, peer, stop).await,
     }
-    server.metrics.api_connections.dec();
 }
 
 async fn converse<S>(server: &Server, stream: S, peer: SocketAddr, mut stop: watch::Receiver<bool>)
@@ -141,9 +144,63 @@ where
 mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
     use tokio::time::Instant;
 
     use super::*;
+    use crate::listener::Place;
+
+    const PATIENCE: Patience = Patience { request: Duration::from_secs(2), idle: Duration::from_secs(5) };
+
+    async fn panicking() {
+        panic!("as a test wants it");
+    }
+
+    /// A server that panics at whatever is asked.
+    fn fragile(places: &Arc<Places>) -> Arc<Server> {
+        let router = Router::new().route("/", get(panicking));
+        Arc::new(Server { router, places: places.clone(), patience: PATIENCE, metrics: Metrics::new() })
+    }
+
+    /// Somebody who asks for something and has this place, and their end of the connection.
+    async fn asking(place: Place) -> (Visitor, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let mut client = TcpStream::connect(address).await.expect("it accepts");
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it is taken");
+        let (socket, peer) = listener.accept().await.expect("a client");
+        (Visitor::plain(socket, peer, place), client)
+    }
+
+    #[tokio::test]
+    async fn who_lost_the_place_before_a_request_was_read_is_not_served_and_the_next_one_finds_a_place() {
+        let places = Places::new("api", 1, 1_000);
+        let server = fragile(&places);
+        let (_never, stop) = watch::channel(false);
+        // More often than there can be visitors on their way out.
+        for _ in 0..200 {
+            let (visitor, mut client) = asking(places.take([192, 0, 2, 1].into()).expect("a place")).await;
+            let newcomer = places.take([192, 0, 2, 2].into()).expect("the stranger's place");
+            serve(server.clone(), visitor, stop.clone()).await;
+            let mut said = Vec::new();
+            // What was asked has not been read: that may be a reset.
+            let _ = client.read_to_end(&mut said).await;
+            assert!(said.is_empty(), "{}", String::from_utf8_lossy(&said));
+            drop(newcomer);
+        }
+        assert_eq!((places.taken(), server.metrics.api_connections_refused.get()), (0, 200));
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_ends_in_a_panic_is_no_longer_counted() {
+        let places = Places::new("api", 1, 1);
+        let server = fragile(&places);
+        let (_never, stop) = watch::channel(false);
+        let (visitor, _client) = asking(places.take([192, 0, 2, 1].into()).expect("a place")).await;
+        let served = tokio::spawn(serve(server.clone(), visitor, stop)).await;
+        assert!(served.expect_err("it panics").is_panic());
+        assert_eq!((server.metrics.api_connections.get(), places.taken()), (0, 0));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_closed_when_it_was_idle_however_long_its_last_answer_took() {
@@ -153,7 +210,7 @@ mod tests {
             let server = Server {
                 router: Router::new().route("/", get(slow)),
                 places: Places::new("api", 1, 1),
-                patience: Patience { request: seconds(2), idle: seconds(5) },
+                patience: PATIENCE,
                 metrics: Metrics::new(),
             };
             let (mut client, stream) = tokio::io::duplex(1 << 10);

@@ -19,10 +19,10 @@ use tokio_rustls::client::TlsStream;
 
 use crate::core::outcome::{Outcome, Phase};
 
-use super::checked_url::CheckedUrl;
+use super::checked_url::{CheckedUrl, UrlError};
 use super::config::{DeliveryConfig, Timeouts};
 use super::deadline::Deadline;
-use super::egress::EgressPolicy;
+use super::egress::{AddressForbidden, EgressPolicy};
 use super::ended::{Timing, micros_since};
 use super::failure::Failure;
 use super::host::Scheme;
@@ -101,7 +101,7 @@ impl Connector {
         let url = target.url();
         let policy = Rc::clone(&self.policy.borrow());
         let permitted_at = Instant::now();
-        policy.check_url(url).map_err(|error| forbidden(&error))?;
+        policy.check_url(url).map_err(|error| not_allowed(&error))?;
         #[cfg(any(test, feature = "simulation"))]
         if let Some(network) = &self.network {
             let dialling =
@@ -301,8 +301,19 @@ impl Connector {
     }
 }
 
-fn forbidden(error: &dyn std::error::Error) -> Failure {
-    Failure::new(Outcome::AddressForbidden, error.to_string())
+fn not_allowed(error: &UrlError) -> Failure {
+    match error {
+        UrlError::Address(error) => forbidden(error),
+        _ => Failure::new(Outcome::AddressForbidden, error.to_string()),
+    }
+}
+
+fn forbidden(error: &AddressForbidden) -> Failure {
+    let outcome = match error {
+        AddressForbidden::OutOfSockets { .. } => Outcome::OutOfSockets,
+        _ => Outcome::AddressForbidden,
+    };
+    Failure::new(outcome, error.to_string())
 }
 
 /// IPv4 and IPv6 in turn, so that a machine without one of them does not try that one only.
@@ -353,7 +364,7 @@ fn check_peer(tcp: TcpStream, address: SocketAddr, policy: &EgressPolicy) -> Res
         return Err(connect_failure(address, &io::ErrorKind::ConnectionRefused.into()));
     }
     if policy.leads_to_itself(local, peer) {
-        return Err(forbidden(&super::egress::AddressForbidden::OwnListener { address }));
+        return Err(forbidden(&AddressForbidden::OwnListener { address }));
     }
     // Requests are written in one piece; waiting for more would only delay them.
     let _ = tcp.set_nodelay(true);
@@ -391,6 +402,10 @@ mod tests {
         assert_eq!(connect_failure(address, &shortage).outcome, Outcome::OutOfSockets);
         let refused = io::Error::from_raw_os_error(rustix::io::Errno::CONNREFUSED.raw_os_error());
         assert_eq!(connect_failure(address, &refused).outcome, Outcome::ConnectFailed);
+        let unjudged = AddressForbidden::OutOfSockets { address, why: shortage.to_string() };
+        assert_eq!(not_allowed(&UrlError::Address(unjudged)).outcome, Outcome::OutOfSockets);
+        let ours = AddressForbidden::OwnListener { address };
+        assert_eq!(not_allowed(&UrlError::Address(ours)).outcome, Outcome::AddressForbidden);
     }
 
     #[test]

@@ -5,19 +5,22 @@
 //! and the address that was judged is the address that is dialled. A name says nothing: it may lead to the
 //! metadata service of the cloud, and somewhere else a second later.
 //!
-//! Order of judgement, first match wins: never allowed > own listeners > `deny_cidrs` > `allow_cidrs` >
-//! public. The first three also look at every IPv4 address that is inside an IPv6 one (6to4, Teredo, ISATAP, NAT64):
-//! who is on the way may take it out.
+//! Order of judgement, first match wins: never allowed > `deny_cidrs` > `allow_cidrs` > public; and what these let through
+//! is none of our own listeners, which comes last because it may take a socket to know. What refuses also looks at every
+//! IPv4 address that is inside an IPv6 one (6to4, Teredo, ISATAP, NAT64): who is on the way may take it out.
 //!
 //! Invariants
 //! - What is never allowed cannot be allowed by any setting, nor by any spelling of the address.
 //! - `allow_cidrs` adds addresses. It switches no other check off.
 //! - An error while judging is a refusal.
+//! - Of a name, at most [`ANSWERS_JUDGED_MAX`] answers are judged; no other is dialled.
 //!
 //! Not here: the table of special ranges (`special`), resolving (`resolver`), dialling (`connect`).
 
 use std::io;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use rustix::io::Errno;
 
 use super::checked_url::{CheckedUrl, UrlError};
 use super::cidr::Cidr;
@@ -27,6 +30,10 @@ use super::special::{behind_nat64, embedded, never_allowed, not_public};
 /// Names that mean something on this machine or in this network only: RFC 6761, RFC 6762, RFC 8375, the zone
 /// `internal` that ICANN reserved for private use, and what resolvers of old add to `localhost`.
 const LOCAL_ZONES: &[&str] = &["localhost", "localdomain", "local", "internal", "home.arpa"];
+
+/// Answers of a name that are looked at. Of those that are permitted, a few are dialled; whoever sends thousands wants
+/// something else.
+pub(crate) const ANSWERS_JUDGED_MAX: usize = 64;
 
 /// What may be connected to.
 #[derive(Debug, Clone)]
@@ -86,6 +93,14 @@ pub enum AddressForbidden {
         /// What is there.
         what: &'static str,
     },
+    /// Whether this process listens there could not be found out, for want of sockets.
+    #[error("address {address} cannot be judged at the moment: {why}")]
+    OutOfSockets {
+        /// The address.
+        address: SocketAddr,
+        /// In the words of the operating system.
+        why: String,
+    },
 }
 
 impl EgressPolicy {
@@ -115,19 +130,14 @@ impl EgressPolicy {
         if let Some(what) = all().find_map(never_allowed) {
             return Err(AddressForbidden::Never { address, what });
         }
-        if all().any(|ip| self.is_own_listener(ip, address.port())) {
-            return Err(AddressForbidden::OwnListener { address });
-        }
         if let Some(&range) = self.deny_cidrs.iter().find(|range| all().any(|ip| range.contains(ip))) {
             return Err(AddressForbidden::Denied { address, range });
         }
-        if self.allow_cidrs.iter().any(|range| range.contains(ip)) {
-            return Ok(());
+        let is_allowed = self.allow_cidrs.iter().any(|range| range.contains(ip));
+        if let Some(what) = not_public(ip).filter(|_| !is_allowed) {
+            return Err(AddressForbidden::NotPublic { address, what });
         }
-        match not_public(ip) {
-            Some(what) => Err(AddressForbidden::NotPublic { address, what }),
-            None => Ok(()),
-        }
+        all().try_for_each(|ip| self.check_is_not_ours(ip, address))
     }
 
     /// Whether this address is one that everybody can reach.
@@ -144,19 +154,21 @@ impl EgressPolicy {
     }
 
     /// The addresses of a name that may be connected to, in their order. One forbidden answer forbids the
-    /// name, unless the policy is lenient and another answer is permitted.
+    /// name, unless the policy is lenient and another answer is permitted. What comes after the first
+    /// [`ANSWERS_JUDGED_MAX`] is left out.
     pub(crate) fn vet(&self, answers: &[IpAddr], port: u16) -> Result<Vec<SocketAddr>, AddressForbidden> {
-        let mut permitted = Vec::with_capacity(answers.len());
+        let mut permitted = Vec::new();
         let mut refusal = None;
-        for answer in answers {
+        for answer in answers.iter().take(ANSWERS_JUDGED_MAX) {
             let address = SocketAddr::new(answer.to_canonical(), port);
             match self.check_address(address) {
                 Ok(()) => permitted.push(address),
-                Err(error) => refusal = Some(error),
+                Err(error) if self.lenient => refusal = Some(error),
+                Err(error) => return Err(error),
             }
         }
         match refusal {
-            Some(error) if !self.lenient || permitted.is_empty() => Err(error),
+            Some(error) if permitted.is_empty() => Err(error),
             _ => Ok(permitted),
         }
     }
@@ -167,13 +179,18 @@ impl EgressPolicy {
         local.ip() == peer.ip() && self.own_addresses.iter().any(|own| own.port() == peer.port())
     }
 
-    /// Whether this process listens there: at this very address, or at every address of this machine, which it is one
-    /// of.
-    fn is_own_listener(&self, ip: IpAddr, port: u16) -> bool {
-        self.own_addresses.iter().filter(|own| own.port() == port).any(|own| {
-            let own = own.ip().to_canonical();
-            own == ip || own.is_unspecified() && is_of_this_machine(ip)
-        })
+    /// An error if this process listens there: at this very address, or at every address of this machine, which it is
+    /// one of. `address` is the one that led to it.
+    fn check_is_not_ours(&self, ip: IpAddr, address: SocketAddr) -> Result<(), AddressForbidden> {
+        let own = || {
+            let own = self.own_addresses.iter().filter(|own| own.port() == address.port());
+            own.map(|own| own.ip().to_canonical())
+        };
+        let everywhere = own().any(|own| own.is_unspecified());
+        if own().any(|own| own == ip) || everywhere && is_ours(is_of_this_machine(ip), address)? {
+            return Err(AddressForbidden::OwnListener { address });
+        }
+        Ok(())
     }
 
     fn allows_port(&self, port: u16) -> bool {
@@ -192,23 +209,49 @@ impl EgressPolicy {
     }
 
     fn allows_loopback(&self) -> bool {
-        let loopbacks: [IpAddr; 2] = [[127, 0, 0, 1].into(), std::net::Ipv6Addr::LOCALHOST.into()];
+        let loopbacks: [IpAddr; 2] = [[127, 0, 0, 1].into(), Ipv6Addr::LOCALHOST.into()];
         loopbacks.iter().any(|&ip| self.allow_cidrs.iter().any(|range| range.contains(ip)))
     }
 }
 
-/// Whether packets to this address never leave the machine. A socket can be bound to just those; interfaces come and go,
-/// so it is tried each time that one of our ports is asked for. What cannot be tried counts as ours.
-fn is_of_this_machine(ip: IpAddr) -> bool {
-    const NO_SUCH_FAMILY: i32 = rustix::io::Errno::AFNOSUPPORT.raw_os_error();
-    ip.is_loopback()
-        || match UdpSocket::bind(SocketAddr::new(ip, 0)) {
-            Ok(_) => true,
-            Err(error) => {
-                error.kind() != io::ErrorKind::AddrNotAvailable
-                    && error.raw_os_error() != Some(NO_SUCH_FAMILY)
-            }
+/// Whether packets to this address never leave the machine. Interfaces come and go, so it is tried each time that one of
+/// our ports is asked for. Nothing is sent: connecting a UDP socket only finds out which way packets would go.
+///
+/// Binding alone tells nothing, since a system can be told to bind to any address (`ip_nonlocal_bind`).
+fn is_of_this_machine(ip: IpAddr) -> io::Result<bool> {
+    // Where it is not looked at.
+    const PORT: u16 = 9;
+    if ip.is_loopback() {
+        return Ok(true);
+    }
+    if ip.is_ipv4() {
+        // No packet may leave from an address that is another's. (Which one it would leave from by itself is not asked:
+        // to a second address of an interface, from the first.)
+        let socket = UdpSocket::bind((ip, 0))?;
+        return socket.connect((ip, PORT)).map(|()| true);
+    }
+    // To an address of its own, a machine speaks from that address (RFC 6724 section 5, rule 1).
+    let socket = UdpSocket::bind((Ipv6Addr::UNSPECIFIED, 0))?;
+    socket.connect((ip, PORT))?;
+    Ok(socket.local_addr()?.ip() == ip)
+}
+
+/// What came of trying. What fails in another way than an address fails that is not ours counts as ours.
+fn is_ours(tried: io::Result<bool>, address: SocketAddr) -> Result<bool, AddressForbidden> {
+    let error = match tried {
+        Ok(is_ours) => return Ok(is_ours),
+        Err(error) => error,
+    };
+    match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(
+            Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::INVAL,
+        ) => Ok(false),
+        // The last: all ports are taken.
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM | Errno::ADDRINUSE) => {
+            Err(AddressForbidden::OutOfSockets { address, why: error.to_string() })
         }
+        _ => Ok(true),
+    }
 }
 
 /// Whether the name has no dot, or lies in a zone that is not everybody's.
@@ -225,6 +268,8 @@ pub(super) fn is_localhost(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use super::super::checked_url::check_url;
     use super::*;
     use crate::fuzzing::public_only as strict;
@@ -348,12 +393,47 @@ mod tests {
         assert!(!policy.leads_to_itself("192.0.2.9:40000".parse().unwrap(), peer));
     }
 
+    fn judged(tried: io::Result<bool>) -> Result<bool, AddressForbidden> {
+        is_ours(tried, "192.0.2.1:7480".parse().unwrap())
+    }
+
     #[test]
-    fn an_address_that_a_socket_can_be_bound_to_is_one_of_this_machine() {
-        assert!(is_of_this_machine([127, 0, 0, 1].into()) && is_of_this_machine([127, 3, 2, 1].into()));
-        // For documentation, and so nobody's.
-        assert!(!is_of_this_machine([192, 0, 2, 1].into()));
-        assert!(!is_of_this_machine("2001:db8::1".parse().unwrap()));
+    fn loopback_is_this_machine_and_an_address_for_documentation_is_nobodys() {
+        for (ip, expected) in
+            [("127.0.0.1", true), ("127.3.2.1", true), ("192.0.2.1", false), ("2001:db8::1", false)]
+        {
+            assert_eq!(judged(is_of_this_machine(ip.parse().unwrap())), Ok(expected), "{ip}");
+        }
+    }
+
+    #[test]
+    fn for_want_of_sockets_an_address_is_not_judged_and_what_fails_otherwise_counts_as_ours() {
+        let fails = |errno: Errno| judged(Err(io::Error::from_raw_os_error(errno.raw_os_error())));
+        assert_eq!(fails(Errno::ADDRNOTAVAIL), Ok(false));
+        assert_eq!(fails(Errno::NETUNREACH), Ok(false));
+        assert_eq!(fails(Errno::PERM), Ok(true));
+        for shortage in [Errno::MFILE, Errno::NFILE, Errno::ADDRINUSE] {
+            let error = fails(shortage).unwrap_err();
+            assert!(matches!(error, AddressForbidden::OutOfSockets { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn of_a_name_with_thousands_of_answers_only_the_first_are_judged_and_dialled() {
+        let public: Vec<IpAddr> =
+            (0..5_000_u32).map(|n| Ipv4Addr::from_bits(0x0101_0000 + n).into()).collect();
+        for lenient in [false, true] {
+            let policy = EgressPolicy { lenient, ..strict() };
+            assert_eq!(policy.vet(&public, 443).unwrap().len(), ANSWERS_JUDGED_MAX);
+        }
+        let late = [vec![IpAddr::from([10, 0, 0, 1]); ANSWERS_JUDGED_MAX], public].concat();
+        assert!(EgressPolicy { lenient: true, ..strict() }.vet(&late, 443).is_err());
+    }
+
+    #[test]
+    fn the_first_forbidden_answer_is_the_last_that_is_judged() {
+        let refusal = strict().vet(&ips(&["1.1.1.1", "10.0.0.1", "10.0.0.2"]), 443).unwrap_err();
+        assert!(refusal.to_string().starts_with("address 10.0.0.1:443 "), "{refusal}");
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub use crate::traces::TraceParent;
 pub use checked_url::{CheckedUrl, URL_BYTES_MAX, UrlError, check_url};
 pub use cidr::{Cidr, CidrError};
 pub use config::{DeliveryConfig, Timeouts};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use egress::ANSWERS_JUDGED_MAX;
 pub use egress::{AddressForbidden, EgressPolicy};
 pub use ended::{Ended, Timing};
 pub use header_names::HeaderNames;

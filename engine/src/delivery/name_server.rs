@@ -17,16 +17,25 @@ pub struct NameServer(pub SocketAddr);
 
 /// Why a text names no name server.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be an address such as 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or [2001:db8::53]:5353")]
-pub struct NameServerError;
+pub enum NameServerError {
+    /// It is no address, or has no port.
+    #[error("must be an address such as 192.0.2.53, 192.0.2.53:5353, 2001:db8::53 or [2001:db8::53]:5353")]
+    NoAddress,
+    /// It is one of some interface, which would not be told.
+    #[error("must be an address without a scope (%): name servers are asked over any interface")]
+    Scope,
+}
 
 impl FromStr for NameServer {
     type Err = NameServerError;
 
     fn from_str(text: &str) -> Result<Self, NameServerError> {
+        if text.contains('%') {
+            return Err(NameServerError::Scope);
+        }
         let alone = || text.parse::<IpAddr>().map(|address| SocketAddr::new(address, DNS_PORT));
-        let server = text.parse().or_else(|_| alone()).map_err(|_| NameServerError)?;
-        if server.port() == 0 { Err(NameServerError) } else { Ok(Self(server)) }
+        let server = text.parse().or_else(|_| alone()).map_err(|_| NameServerError::NoAddress)?;
+        if server.port() == 0 { Err(NameServerError::NoAddress) } else { Ok(Self(server)) }
     }
 }
 
@@ -55,7 +64,14 @@ mod tests {
     #[test]
     fn what_is_no_address_is_refused() {
         for text in ["", "dns.example", "192.0.2.53:", "192.0.2.53:0", "192.0.2.53:65536", "[2001:db8::53]"] {
-            assert_eq!(text.parse::<NameServer>(), Err(NameServerError), "{text}");
+            assert_eq!(text.parse::<NameServer>(), Err(NameServerError::NoAddress), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_address_with_a_scope_is_refused_since_the_scope_would_be_lost() {
+        for text in ["[fe80::1%3]:53", "fe80::1%eth0", "[fe80::1%0]:53"] {
+            assert_eq!(text.parse::<NameServer>(), Err(NameServerError::Scope), "{text}");
         }
     }
 }

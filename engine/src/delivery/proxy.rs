@@ -36,7 +36,7 @@ pub struct Proxy {
     pub(super) host: ProxyHost,
     pub(super) port: u16,
     /// Whether it is told addresses that were judged, instead of names.
-    pub(super) pin: bool,
+    pub(crate) pin: bool,
     /// The line that says who asks, with its end; may be empty.
     authorization: Box<str>,
 }

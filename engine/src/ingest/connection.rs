@@ -14,11 +14,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
-use super::Ingest;
 use super::batch::Batch;
 use super::read::Query;
 use super::replies::{self, Reply};
 use super::who::{Allowance, sees_all};
+use super::{Ingest, barred};
 use crate::access::{Caller, Door, USER_DEFAULT};
 use crate::budget::Held;
 use crate::clock::unix_ms;
@@ -74,7 +74,8 @@ pub(crate) async fn serve<I, O>(
     let caller = ingest.anybody(peer.ip());
     let limits = if caller.is_some() { ingest.frame_limits() } else { Limits::before_auth() };
     if let (Some(place), Some(_)) = (place, &caller) {
-        place.keep();
+        // Too late: then whoever waits for it to be lost closes the connection.
+        let _ = place.keep();
     }
     let connection = Connection {
         ingest,
@@ -343,6 +344,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
 
     async fn hello(&mut self, hello: &Hello<'_>) -> Go {
         if let Some(credentials) = &hello.auth {
+            if let Some(wait) = self.barred_for() {
+                return self.not_judged(wait).await;
+            }
             // Where anybody may come in, so may who says that they are anybody.
             let anybody = || {
                 let says_so = credentials.user == USER_DEFAULT.as_bytes();
@@ -365,6 +369,9 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn auth(&mut self, credentials: &Credentials<'_>) -> Go {
+        if let Some(wait) = self.barred_for() {
+            return self.not_judged(wait).await;
+        }
         if let Some(caller) = self.ingest.known(credentials, self.peer.ip(), self.now_ms) {
             self.become_caller(Some(caller));
             return self.say(|reply| reply.ok()).await;
@@ -382,9 +389,27 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     /// What was allowed to whoever this was before is not theirs.
     fn become_caller(&mut self, caller: Option<Caller>) {
         if let (Some(place), Some(_)) = (self.place, &caller) {
-            place.keep();
+            // The same.
+            let _ = place.keep();
         }
         (self.caller, self.allowance) = (caller, Allowance::default());
+    }
+
+    /// How long no password from there is judged, be it right or wrong. Where everybody may come in, nothing is won by
+    /// guessing.
+    fn barred_for(&self) -> Option<Duration> {
+        let peer = self.peer.ip();
+        self.ingest.barred_for(peer.into()).filter(|_| self.ingest.anybody(peer).is_none())
+    }
+
+    /// Says so. A stranger is closed; whoever is known already stays who they were.
+    async fn not_judged(&mut self, wait: Duration) -> Go {
+        let go = self.say(|reply| reply.error(ErrorCode::Busy, barred(wait))).await;
+        if self.caller.is_some() {
+            return go;
+        }
+        self.ingest.metrics.connections_refused.inc();
+        Go::Close
     }
 
     async fn wrong_password(&mut self) -> Go {
@@ -405,8 +430,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     fn count_failure(&mut self, go: Go) -> Go {
         self.auth_failures += 1;
         // Others from there may have used up what is free.
-        if self.auth_failures >= AUTH_FAILURES_MAX || self.ingest.barred_for(self.peer.ip().into()).is_some()
-        {
+        if self.auth_failures >= AUTH_FAILURES_MAX || self.barred_for().is_some() {
             tracing::warn!(peer = %self.peer, passwords = self.auth_failures, "closed after wrong passwords");
             return Go::Close;
         }

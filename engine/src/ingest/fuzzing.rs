@@ -200,6 +200,11 @@ impl World {
         self.ingest.connection_ids.store(0, Ordering::Relaxed);
         // A wrong password would make the next connection wait.
         *self.ingest.strikes.lock() = Strikes::default();
+        self.replies_after(pieces)
+    }
+
+    /// The same, with what was before still held against it.
+    fn replies_after<'b>(&self, pieces: impl Iterator<Item = &'b [u8]> + Unpin) -> Option<Vec<u8>> {
         let got = Got::default();
         let peer = SocketAddr::from(([127, 0, 0, 1], 1));
         let served = self.runtime.block_on(async {
@@ -288,6 +293,36 @@ mod tests {
         assert_eq!(answer(), ":0\r\n");
         made.on_event(&CatalogEvent::ApiKeyRemoved(id));
         assert_eq!(answer(), "");
+    }
+
+    #[test]
+    fn while_an_address_is_barred_its_passwords_are_not_judged_on_connections_that_were_open_before() {
+        let world = World::new("secret");
+        let answer = |said: &[u8]| {
+            let replies = world.replies_after([said].into_iter()).expect("it ends");
+            String::from_utf8(replies).expect("text")
+        };
+        let wait = |seconds| {
+            let wait = async { tokio::time::sleep(Duration::from_secs(seconds)).await };
+            world.runtime.block_on(wait);
+        };
+        assert!(answer(b"AUTH wrong\r\n").starts_with("-WRONGPASS"));
+        for _ in 0..5 {
+            assert!(answer(b"AUTH wrong\r\nPING\r\n").starts_with("-WRONGPASS"));
+        }
+        for password in ["wrong", "secret"] {
+            for asked in ["AUTH", "HELLO 3 AUTH default"] {
+                let said = answer(format!("{asked} {password}\r\nPING\r\n").as_bytes());
+                assert!(said.starts_with("-BUSY too many wrong passwords from this address"), "{said}");
+                assert_eq!(said.lines().count(), 1, "and closed: {said}");
+            }
+        }
+        wait(1);
+        assert_eq!(answer(b"AUTH secret\r\nPING\r\n"), "+OK\r\n+PONG\r\n");
+        let guesses = answer(b"AUTH secret\r\nAUTH wrong\r\nPING\r\n");
+        assert!(guesses.starts_with("+OK\r\n-WRONGPASS") && !guesses.contains("PONG"), "{guesses}");
+        wait(2);
+        assert_eq!(answer(b"AUTH secret\r\nPING\r\n"), "+OK\r\n+PONG\r\n");
     }
 
     /// Found by fuzzing (`connections`): whether they were answered was left to chance.

@@ -46,7 +46,7 @@ use crate::budget::Budget;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::listener::{Door, Network, NoPlace, Places, Strikes, Transport, Visitor, say_and_close};
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 use crate::outcomes::Outcomes;
 use crate::publish::PublishLimits;
 use crate::shard::Shards;
@@ -94,7 +94,7 @@ impl Ingest {
         Limits::after_auth(payload.saturating_mul(READ_BEYOND_LIMIT))
     }
 
-    /// How long nobody from there is served yet.
+    /// How long nobody new from there is served, nor any password judged.
     fn barred_for(&self, network: Network) -> Option<Duration> {
         self.strikes.lock().barred_for(Instant::now(), network)
     }
@@ -119,19 +119,20 @@ pub(crate) async fn listen(ingest: Arc<Ingest>, door: Door, stop: watch::Receive
 fn turn_away(ingest: &Ingest, visitor: Visitor, wait: Duration) {
     ingest.metrics.connections_refused.inc();
     if visitor.is_plain() {
-        let seconds = wait.as_secs() + 1;
-        say_and_close(
-            visitor.socket,
-            &format!("-BUSY too many wrong passwords from this address; come back in {seconds} s\r\n"),
-        );
+        say_and_close(visitor.socket, &format!("-BUSY {}\r\n", barred(wait)));
     }
+}
+
+/// The text of `BUSY` for somebody who is barred for so long.
+fn barred(wait: Duration) -> String {
+    format!("too many wrong passwords from this address; come back in {} s", wait.as_secs() + 1)
 }
 
 async fn serve(ingest: Arc<Ingest>, visitor: Visitor, stop: watch::Receiver<bool>) {
     let (peer, deadline) = (visitor.peer, visitor.since + connection::AUTH_TIMEOUT);
     let Some((transport, place)) = visitor.transport(deadline).await else { return };
     let client = Client { peer, authenticate_by: deadline, place: Some(&place) };
-    ingest.metrics.connections.inc();
+    let _counted = Counted::new(&ingest.metrics.connections);
     let served = async {
         match transport {
             Transport::Plain(stream) => {
@@ -149,5 +150,4 @@ async fn serve(ingest: Arc<Ingest>, visitor: Visitor, stop: watch::Receiver<bool
             tracing::debug!(%peer, "closed: a stranger, when all places were taken");
         }
     }
-    ingest.metrics.connections.dec();
 }

@@ -35,7 +35,7 @@ use tokio_rustls::server::TlsStream;
 pub(crate) use network::Network;
 pub(crate) use places::{NoPlace, Place, Places};
 pub(crate) use strikes::Strikes;
-pub(crate) use tls::{Tls, TlsFiles, reload_when_changed};
+pub(crate) use tls::{Tls, TlsFiles, reload_on, reload_when_changed};
 
 /// How long a listener is left alone that cannot accept: no more descriptors, most likely.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -129,6 +129,12 @@ pub(crate) fn say_and_close(socket: TcpStream, words: &str) {
 }
 
 impl Visitor {
+    /// One whose bytes are in the clear, and who has just come.
+    #[cfg(test)]
+    pub(crate) fn plain(socket: TcpStream, peer: SocketAddr, place: Place) -> Self {
+        Self { socket, peer, since: Instant::now(), tls: None, place }
+    }
+
     /// Whether words reach it without a handshake.
     pub(crate) fn is_plain(&self) -> bool {
         self.tls.is_none()

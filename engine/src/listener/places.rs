@@ -101,9 +101,12 @@ impl Taken {
 }
 
 impl Place {
-    /// Whoever is here has shown who it is, and stays. It may be too late for that.
-    pub(crate) fn keep(&self) {
-        self.places.taken.lock().strangers.remove(&self.number);
+    /// Whoever is here has shown who it is, and stays. `false`: it is too late for that, the place is another's.
+    #[must_use]
+    pub(crate) fn keep(&self) -> bool {
+        let mut taken = self.places.taken.lock();
+        taken.strangers.remove(&self.number);
+        !taken.leaving.contains(&self.number)
     }
 
     /// Waits until this place is another's: never, once it is kept.
@@ -144,7 +147,7 @@ mod tests {
         let mine: Vec<Place> = (0..2).map(|_| places.take(address(1)).expect("a place")).collect();
         assert_eq!(places.take(address(1)).err(), Some(NoPlace::FullForAddress { section: "ingest" }));
         let other = places.take(address(2)).expect("a place");
-        mine.iter().chain([&other]).for_each(Place::keep);
+        assert!(mine.iter().chain([&other]).all(Place::keep));
         assert_eq!(places.take(address(3)).err(), Some(NoPlace::Full { section: "ingest" }));
         drop((mine, other));
         assert_eq!(places.taken(), 0);
@@ -168,14 +171,13 @@ mod tests {
     fn when_all_places_are_taken_the_stranger_that_came_first_leaves_and_whoever_is_known_stays() {
         let places = Places::new("ingest", 3, 3);
         let held: Vec<Place> = (1..=3).map(|last| places.take(address(last)).expect("a place")).collect();
-        held[0].keep();
+        assert!(held[0].keep() && held[0].keep(), "once is enough");
         let fourth = places.take(address(4)).expect("the place of the second");
         assert_eq!([0, 1, 2].map(|place| is_lost(&held[place])), [false, true, false]);
-        held[1].keep();
+        assert!(!held[1].keep(), "its place is another's");
         let fifth = places.take(address(5)).expect("the place of the third");
         assert!(is_lost(&held[2]) && !is_lost(&fourth));
-        fourth.keep();
-        fifth.keep();
+        assert!(fourth.keep() && fifth.keep());
         assert_eq!(places.take(address(6)).err(), Some(NoPlace::Full { section: "ingest" }));
         assert_eq!(places.taken(), 3);
         drop(held);

@@ -5,8 +5,8 @@
 //!   10 minutes without a failure: forgotten
 //! ```
 //!
-//! Counted by network, over all its connections. Who is barred is not served at all: a right password is not told from
-//! a wrong one meanwhile. People behind one address share its strikes, which is why the bar is short.
+//! Counted by network, over all its connections. Who is barred finds no connection, and on one that was open before no
+//! password is judged: a right one is not told from a wrong one meanwhile. People behind one address share its strikes, which is why the bar is short.
 //!
 //! Invariant: at most [`NETWORKS_MAX`] networks are remembered; the one that failed longest ago goes first.
 
@@ -67,7 +67,7 @@ impl Strikes {
         (strike.failures, strike.last) = (strike.failures.saturating_add(1), now);
     }
 
-    /// How long nobody from there is served yet, if so.
+    /// How long nobody new from there is served, nor any password judged, if so.
     pub(crate) fn barred_for(&self, now: Instant, network: Network) -> Option<Duration> {
         let left = self.networks.get(&network)?.barred_until().saturating_duration_since(now);
         (!left.is_zero()).then_some(left)

@@ -19,11 +19,11 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-/// How often it is looked whether files have changed. SIGHUP looks at once.
+/// How often it is looked whether files have changed, beside each SIGHUP.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
 
 /// Where certificate and key lie, PEM.
@@ -99,18 +99,22 @@ impl Tls {
     }
 }
 
-/// Looks after the files, until told to stop: once a minute, and at SIGHUP.
+/// Looks after the files, until told to stop: once a minute.
 pub(crate) async fn reload_when_changed(all: Vec<Arc<Tls>>, mut stop: watch::Receiver<bool>) {
-    let mut hangup = match signal(SignalKind::hangup()) {
-        Ok(hangup) => hangup,
-        Err(error) => {
-            return tracing::error!(%error, "SIGHUP cannot be listened to; certificates stay as they are");
-        }
-    };
     loop {
         tokio::select! {
-            _ = hangup.recv() => {}
             () = tokio::time::sleep(LOOK_EVERY) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        all.iter().for_each(|tls| tls.look());
+    }
+}
+
+/// Looks at the files at each of these signals, also one that came before this began; until told to stop.
+pub(crate) async fn reload_on(all: Vec<Arc<Tls>>, mut hangup: Signal, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            received = hangup.recv() => if received.is_none() { return },
             _ = stop.wait_for(|stop| *stop) => return,
         }
         all.iter().for_each(|tls| tls.look());

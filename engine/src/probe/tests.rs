@@ -8,11 +8,12 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
 
+use super::noting::Noting;
 use super::thread::{ProbeSettings, leads_to_the_public, make, run};
 use super::*;
 use crate::core::outcome::Outcome;
 use crate::delivery::tests::config;
-use crate::delivery::{Resolve, Resolving};
+use crate::delivery::{DeliveryConfig, Proxy, Resolve, Resolving};
 use crate::directory;
 
 const ANSWER: &str =
@@ -127,6 +128,72 @@ fn a_receiver_is_public_only_if_every_address_it_may_have_is() {
     assert!(!public("https://shop.example/", &["::ffff:10.0.0.1"]));
     assert!(!public("https://shop.example/", &[]), "somebody else looked it up");
     assert!(!public("https://127.0.0.1/", &["1.1.1.1"]));
+}
+
+/// Leads `proxy.example` to this machine, and every other name to the public internet.
+struct There;
+
+impl Resolve for There {
+    fn resolve<'a>(&'a self, name: &'a str) -> Resolving<'a> {
+        let address = if name == "proxy.example" { [127, 0, 0, 1] } else { [1, 1, 1, 1] };
+        Box::pin(async move { Ok(vec![IpAddr::from(address)]) })
+    }
+}
+
+/// A proxy that is all receivers itself. Returns its port.
+async fn proxy() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    spawn_local(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            for answer in ["HTTP/1.1 200 Connection established\r\n\r\n", ANSWER] {
+                let _ = socket.read(&mut [0; 4_096]).await;
+                let _ = socket.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    port
+}
+
+fn through(proxy: &str, pin: bool) -> ProbeSettings {
+    let proxy = Proxy::parse(proxy, "", "", pin).unwrap();
+    ProbeSettings { delivery: DeliveryConfig { proxy, ..config() }, ..settings(false) }
+}
+
+#[test]
+fn where_the_proxy_is_does_not_decide_whether_an_answer_is_shown() {
+    on_its_thread(async {
+        let url = format!("http://proxy.example:{}", proxy().await);
+        let id = MessageId(EntryId::new(1, SEQUENCE_FIRST));
+        for (pin, is_hidden) in [(true, false), (false, true)] {
+            let probed = make(&through(&url, pin), Rc::new(There), probe("http://shop.example/"), id).await;
+            assert_eq!(probed.ended.outcome, Outcome::Redirect { status: 302 }, "{}", probed.ended.detail);
+            assert_eq!(probed.is_hidden, is_hidden, "pin: {pin}");
+            assert_eq!(probed.ended.response_body.is_empty(), is_hidden);
+        }
+    });
+}
+
+#[test]
+fn a_name_that_a_proxy_looks_up_may_lead_anywhere_whatever_was_looked_up_here() {
+    let answers = [IpAddr::from([1, 1, 1, 1])];
+    let public = |url: &str, pin| {
+        let target = directory::prepare(&endpoint(url)).unwrap();
+        leads_to_the_public(&through("http://proxy.example:3128", pin), &target, &answers)
+    };
+    assert!(public("https://shop.example/", true) && !public("https://shop.example/", false));
+    assert!(public("https://1.1.1.1/", false), "the proxy is told the address");
+}
+
+#[test]
+fn only_the_addresses_of_the_url_are_noted() {
+    on_its_thread(async {
+        let noting = Noting::new(Rc::new(There), "shop.example");
+        for name in ["proxy.example", "shop.example"] {
+            noting.resolve(name).await.unwrap();
+        }
+        assert_eq!(noting.answers(), [IpAddr::from([1, 1, 1, 1])]);
+    });
 }
 
 #[test]

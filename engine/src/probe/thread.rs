@@ -110,7 +110,7 @@ pub(super) async fn make(
         Ok(target) => target,
         Err(why) => return unsent(why.to_string()),
     };
-    let noting = Noting::new(resolver);
+    let noting = Noting::new(resolver, target.url().host().name());
     let sender = match Sender::with_resolver(&settings.delivery, noting.clone()) {
         Ok(sender) => sender,
         Err(error) => return unsent(error.to_string()),
@@ -125,12 +125,14 @@ pub(super) async fn make(
     Probed { message, request_headers, ended, is_hidden }
 }
 
-/// Whether the connection can only have led to the public internet. A name whose addresses are not known (a proxy
-/// looks it up) may lead anywhere.
+/// Whether the connection can only have led to the public internet. A name that a proxy looks up may lead anywhere, and so
+/// may one whose addresses are not known.
 pub(super) fn leads_to_the_public(settings: &ProbeSettings, target: &Target, answers: &[IpAddr]) -> bool {
-    let egress = &settings.delivery.egress;
+    let DeliveryConfig { egress, proxy, .. } = &settings.delivery;
+    let is_looked_up_elsewhere = proxy.as_ref().is_some_and(|proxy| !proxy.pin);
     match target.url().address() {
         Some(address) => egress.is_public(address),
+        None if is_looked_up_elsewhere => false,
         None => !answers.is_empty() && answers.iter().all(|&answer| egress.is_public(answer)),
     }
 }

@@ -1,6 +1,8 @@
 //! Starting: what is refused, and in which words; and the small commands.
 
-use crate::harness::{Posthaste, Site, binary};
+use rustix::process::Signal;
+
+use crate::harness::{Posthaste, Resp, Site, binary, bulk};
 
 fn printed(arguments: &[&str]) -> String {
     let output = binary().args(arguments).output().expect("it runs");
@@ -61,6 +63,18 @@ async fn a_wrong_configuration_is_refused_by_the_name_of_the_setting() {
         check.args(["config", "check", "--config"]).arg(site.config());
         assert_eq!(Posthaste::spawn(check).refusal().await, refused, "config check says the same");
     }
+}
+
+#[tokio::test]
+async fn sighup_ends_no_server_neither_while_it_starts_nor_where_it_has_no_certificates() {
+    let site = Site::new(&[]);
+    let starting = site.spawn();
+    starting.says("\"message\"").await;
+    starting.signal(Signal::HUP);
+    let posthaste = starting.accepting().await;
+    posthaste.signal(Signal::HUP);
+    assert_eq!(bulk(&Resp::connect(posthaste.tcp()).await.call(&["PING"]).await), "PONG");
+    assert!(posthaste.stop().await.success());
 }
 
 #[tokio::test]

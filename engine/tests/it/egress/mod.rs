@@ -8,7 +8,10 @@ mod corpus;
 mod name_server;
 mod namespace;
 
+use std::net::IpAddr;
+
 use http::Method;
+use posthaste::delivery::{AddressForbidden, EgressPolicy};
 use serde_json::{Value, json};
 
 use self::canaries::{Canaries, PUBLIC, REDIRECT};
@@ -251,6 +254,37 @@ async fn what_listens_everywhere_is_not_delivered_to_at_any_address_of_the_machi
     let (_, answer) = api.call(Method::POST, &probe, Some(&json!({ "url": "http://10.1.2.3:8080/" }))).await;
     assert_eq!(answer["outcome"], "connection_lost", "{answer}");
     assert_eq!(world.canaries.connected(), ["10.1.2.3:8080".parse().expect("an address")]);
+}
+
+#[test]
+fn where_every_address_can_be_bound_to_only_those_of_the_machine_are_its_own() {
+    if !namespace::is_among_strangers(
+        "egress::where_every_address_can_be_bound_to_only_those_of_the_machine_are_its_own",
+    ) {
+        return;
+    }
+    let foreign = ["10.10.0.1", "192.0.2.1", "1.1.1.1", "fd13::1", "2606:4700:4700::1111"];
+    for address in foreign {
+        std::net::UdpSocket::bind((address, 0)).expect("everything can be bound to in here");
+    }
+    let policy = EgressPolicy {
+        allow_cidrs: ["0.0.0.0/0", "::/0"].map(|range| range.parse().expect("a range")).into(),
+        own_addresses: vec!["0.0.0.0:7000".parse().expect("an address")],
+        allow_http: true,
+        deny_cidrs: Vec::new(),
+        allow_names: Vec::new(),
+        allow_ports: Vec::new(),
+        deny_ports: Vec::new(),
+        lenient: false,
+        nat64: false,
+    };
+    let judge = |ip: &str| policy.check_address((ip.parse::<IpAddr>().expect("an address"), 7_000).into());
+    for ip in ["10.9.0.1", "10.9.0.2", "127.0.0.1", "fd12::1", "::1"] {
+        assert!(matches!(judge(ip), Err(AddressForbidden::OwnListener { .. })), "{ip}: {:?}", judge(ip));
+    }
+    for ip in foreign {
+        assert_eq!(judge(ip), Ok(()), "{ip}");
+    }
 }
 
 #[tokio::test]
