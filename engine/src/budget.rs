@@ -38,9 +38,13 @@ impl Held {
     }
 }
 
+/// The largest budget: what is taken from a semaphore at a time is counted in 32 bits.
+pub(crate) const BUDGET_BYTES_MAX: u64 = 4_095 << 20;
+
 impl Budget {
     /// This many bytes for each of the two.
     pub(crate) fn new(bytes: u64) -> Self {
+        debug_assert!(bytes <= BUDGET_BYTES_MAX);
         let max = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
         let semaphore = || Arc::new(Semaphore::new((max as usize).min(Semaphore::MAX_PERMITS)));
         Self { arriving: semaphore(), unacknowledged: semaphore(), max }

@@ -666,6 +666,7 @@ impl Parts {
             limits: self.limits(config),
             access: self.access.clone(),
             answers: answers(config),
+            exports: Arc::new(Semaphore::new(api::EXPORTS_MAX)),
             budget: self.budget.clone(),
             public_url,
             readiness: self.readiness.clone(),

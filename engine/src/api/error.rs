@@ -56,6 +56,16 @@ impl ApiError {
         }
     }
 
+    pub(super) fn too_many_exports(max: usize) -> Self {
+        Self::Plain {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: "too_many_exports",
+            detail: format!(
+                "{max} exports are running, which is the most there may be at a time; try again later"
+            ),
+        }
+    }
+
     pub(super) fn too_many_requests() -> Self {
         Self::Plain {
             status: StatusCode::TOO_MANY_REQUESTS,

@@ -4,7 +4,8 @@
 //! type `end` and says how many there were: without it, the export was cut short. If the log cannot be read, the
 //! last line has the type `error`.
 //!
-//! Invariant: at most two parts of about a megabyte are in memory, however slowly they are read, and no thread waits.
+//! Invariant: of each export at most two parts of about a megabyte are in memory, however slowly they are read, and no
+//! thread waits. There are at most [`EXPORTS_MAX`] at a time.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -40,6 +41,8 @@ enum Line<'a> {
     Error { detail: &'a str },
 }
 
+/// Exports at a time: each holds two parts in memory for as long as its reader takes.
+pub(crate) const EXPORTS_MAX: usize = 32;
 /// What an export ends with whose reader's key was revoked, or has expired.
 const KEY_HAS_ENDED: &str = "the key is not valid any more";
 
@@ -49,9 +52,15 @@ pub(super) async fn export(
     Extension(caller): Extension<Caller>,
     query: Query,
 ) -> Result<Response, ApiError> {
+    let Ok(running) = api.exports.clone().try_acquire_owned() else {
+        return Err(ApiError::too_many_exports(EXPORTS_MAX));
+    };
     let place = api.history.export_place(query.time_ms("after")?, query.time_ms("before")?).await?;
     let (lines, read) = mpsc::channel(1);
-    tokio::spawn(write(api, caller, application.id, place, lines));
+    tokio::spawn(async move {
+        write(api, caller, application.id, place, lines).await;
+        drop(running);
+    });
     let body = Body::new(Lines(read));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], body).into_response())
 }

@@ -15,6 +15,7 @@ use super::extract::Named;
 use crate::access::Caller;
 use crate::clock::unix_ms;
 use crate::config::Scope;
+use crate::listener::Place;
 
 /// What a path asks of whoever wants to use it.
 #[derive(Debug, Clone)]
@@ -40,6 +41,10 @@ async fn admit(gate: &Gate, request: Request) -> Result<Request, Response> {
         let unknown = ApiError::unauthenticated();
         return Err(with_header(unknown, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));
     };
+    if let Some(place) = request.extensions().get::<Arc<Place>>() {
+        // Too late: then the connection is closed, whatever is answered here.
+        let _ = place.keep();
+    }
     if let Err(wait) = caller.pace.take(gate.api.clock.now()) {
         let secs = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         return Err(with_header(ApiError::too_many_requests(), RETRY_AFTER, secs.into()));

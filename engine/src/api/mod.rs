@@ -71,6 +71,7 @@ use std::sync::Arc;
 
 use axum::Extension;
 use axum::Router;
+use tokio::sync::Semaphore;
 
 pub use backend::{
     Again, AgainError, AttemptQuery, DeliveryCounts, DeliveryCursor, DeliveryPage, DeliveryQuery,
@@ -79,6 +80,7 @@ pub use backend::{
     StoredAttempt, StoredDelivery, StoredMessage, Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
+pub(crate) use export::EXPORTS_MAX;
 pub use idempotency::Answers;
 
 use crate::access::Access;
@@ -118,6 +120,8 @@ pub struct Api {
     pub answers: Answers,
     /// How much may arrive at a time.
     pub(crate) budget: Budget,
+    /// How many more exports may run.
+    pub(crate) exports: Arc<Semaphore>,
     /// Where people reach this server, without a slash at the end.
     pub public_url: String,
     /// Whether messages are accepted.

@@ -6,8 +6,8 @@
 //!                            +------------ idle <------------------+
 //! ```
 //!
-//! How long each of these may last is watched below HTTP (`watched`), where a client that sends or takes its bytes one
-//! by one cannot escape it.
+//! How long each of these may last is watched below HTTP (`watched`), where a client that sends its bytes one by one cannot
+//! escape it. An answer may take as long as it likes, if some of it is taken now and then: what is held for it is bounded.
 //!
 //! HTTP/2 is not offered: nothing here needs it, and it brings ways to make a server work that are hard to bound.
 
@@ -29,7 +29,7 @@ use tokio::sync::watch;
 
 use super::phase::{Answering, Arriving, Phase};
 use super::watched::Watched;
-use crate::listener::{Door, HANDSHAKE_TIMEOUT, NoPlace, Places, Transport, Visitor};
+use crate::listener::{Door, HANDSHAKE_TIMEOUT, NoPlace, Place, Places, Transport, Visitor};
 use crate::metrics::{Counted, Metrics};
 
 /// Headers of a request.
@@ -84,21 +84,32 @@ fn refusal(none: &NoPlace) -> String {
 async fn serve(server: Arc<Server>, visitor: Visitor, stop: watch::Receiver<bool>) {
     let (peer, deadline) = (visitor.peer, visitor.since + HANDSHAKE_TIMEOUT);
     let Some((transport, place)) = visitor.transport(deadline).await else { return };
-    // Who asks says so with each request.
-    if !place.keep() {
-        server.metrics.api_connections_refused.inc();
-        tracing::debug!(%peer, "closed before a request was read: its place is another's");
-        return;
-    }
+    let place = Arc::new(place);
     let _counted = Counted::new(&server.metrics.api_connections);
-    match transport {
-        Transport::Plain(stream) => converse(&server, stream, peer, stop).await,
-        Transport::Tls(stream) => converse(&server, *stream, peer, stop).await,
+    let conversation = async {
+        match transport {
+            Transport::Plain(stream) => converse(&server, stream, peer, place.clone(), stop).await,
+            Transport::Tls(stream) => converse(&server, *stream, peer, place.clone(), stop).await,
+        }
+    };
+    tokio::select! {
+        biased;
+        () = place.lost() => {
+            server.metrics.api_connections_refused.inc();
+            tracing::debug!(%peer, "closed before it showed who it is: its place is another's");
+        }
+        () = conversation => {}
     }
 }
 
-async fn converse<S>(server: &Server, stream: S, peer: SocketAddr, mut stop: watch::Receiver<bool>)
-where
+/// `place` goes along with each request: who shows by it that they may come in keeps it.
+async fn converse<S>(
+    server: &Server,
+    stream: S,
+    peer: SocketAddr,
+    place: Arc<Place>,
+    mut stop: watch::Receiver<bool>,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let phase = Phase::new(server.patience);
@@ -107,6 +118,7 @@ where
     let service = service_fn(|request: http::Request<Incoming>| {
         let mut request = request.map(|body| axum::body::Body::new(Arriving::new(body, phase.clone())));
         request.extensions_mut().insert(ConnectInfo(peer));
+        request.extensions_mut().insert(place.clone());
         let (answer, phase) = (router.call(request), phase.clone());
         async move {
             let response = answer.await?;
@@ -148,7 +160,6 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::listener::Place;
 
     const PATIENCE: Patience = Patience { request: Duration::from_secs(2), idle: Duration::from_secs(5) };
 
@@ -218,7 +229,8 @@ mod tests {
             let peer = SocketAddr::from(([127, 0, 0, 1], 1));
             let begun = Instant::now();
             // A task of its own: nothing but its own deadlines wakes it.
-            tokio::spawn(async move { converse(&server, stream, peer, stop).await });
+            let place = Arc::new(server.places.take(peer.ip()).expect("a place"));
+            tokio::spawn(async move { converse(&server, stream, peer, place, stop).await });
             client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("it reads");
             let mut said = String::new();
             let ended = tokio::time::timeout(seconds(600), client.read_to_string(&mut said)).await;

@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::net::SocketAddr;
 
 use super::{AlertEmail, Config, ConfigError, Limits, Lockout, MailSecurity, Size, Span, Tls, Trace};
+use crate::budget::BUDGET_BYTES_MAX;
 use crate::catalog::is_identifier;
 use crate::core::retry::RetryPolicy;
 use crate::delivery::{Cidr, NAME_SERVERS_MAX, NameServer, Proxy};
@@ -42,7 +43,7 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
     let per_address = ingest.connections_per_address_max;
     number("ingest.connections_per_address_max", per_address, 1, ingest.connections_max.into())?;
     span("ingest.request_timeout", ingest.request_timeout, SECOND, HOUR)?;
-    size("ingest.unacknowledged_bytes_max", ingest.unacknowledged_bytes_max, MIB, 16 * GIB)?;
+    size("ingest.unacknowledged_bytes_max", ingest.unacknowledged_bytes_max, MIB, BUDGET_BYTES_MAX)?;
     span("ingest.idle_timeout", ingest.idle_timeout, SECOND, 30 * DAY)?;
     if ingest.password.len() > 512 {
         let value = format!("({} characters)", ingest.password.len());

@@ -10,8 +10,8 @@
 //!
 //! Invariants
 //! - Nothing learns from a probe: no health, no lockout, no pace, no history, no outcome stream; a 410 disables nobody.
-//! - Nothing is kept for the next one: every probe looks the name up and opens a connection of its own, so that
-//!   the whole way is tested.
+//! - Nothing is kept for the next one but what name servers said, for as long as they said, and of failures for half a
+//!   minute: every probe opens a connection of its own, so that the whole way is tested.
 //! - One application has so many of them at most, so that its people cannot keep all others waiting.
 //! - Whoever asks for too many is told to come back; deliveries do not feel it.
 //! - What a receiver answers that is not on the public internet is not shown, unless `probe.show_private` allows it:

@@ -9,6 +9,7 @@ use crate::access::write_notes;
 use crate::api::export::Lines;
 use crate::clock::unix_ms;
 use crate::config::{ApiKey, Scope};
+use crate::listener::Places;
 
 /// A world with a token that may do everything, `root`, and the application `acme` with an endpoint.
 async fn world() -> World {
@@ -192,6 +193,27 @@ async fn what_arrives_after_the_revocation_is_not_done_although_it_was_begun_bef
     assert_eq!(answer.status, 401, "{}", answer.body);
     let (_, list) = call(&world, "GET", "/auth/api-key", Value::Null, "root").await;
     assert_eq!(list["data"], json!([]));
+}
+
+#[tokio::test]
+async fn whoever_shows_a_token_that_is_known_keeps_the_place_and_others_leave_it_to_the_next() {
+    let world = world().await;
+    let stranger = std::net::IpAddr::from([192, 0, 2, 1]);
+    for (path, token, keeps) in [
+        ("/app", Some("root"), true),
+        ("/app", Some("wrong"), false),
+        ("/app", None, false),
+        ("/health", Some("root"), false),
+    ] {
+        let places = Places::new("api", 1, 10);
+        let place = std::sync::Arc::new(places.take(stranger).expect("a place"));
+        let mut request = Request::builder().uri(format!("/api/v1{path}")).extension(place.clone());
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        world.send(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(places.take(stranger).is_err(), keeps, "{path} {token:?}");
+    }
 }
 
 #[tokio::test]

@@ -10,16 +10,17 @@ use axum::http::{HeaderMap, Request};
 use parking_lot::Mutex;
 use posthaste_storage::EntryId;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use crate::access::{Access, Keys, MadeKeys, Portal, RateLimits};
-use crate::api::DeliveryCursor;
 use crate::api::{
     Again, AgainError, Answers, Api, AttemptQuery, DeliveryCounts, DeliveryPage, DeliveryQuery,
     EndpointHealth, EraseRefusal, ExportPart, ExportPlace, Exported, Health, History, HistoryPage,
     HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
     StoredDelivery, StoredMessage, Tasks, router,
 };
+use crate::api::{DeliveryCursor, EXPORTS_MAX};
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
 use crate::clock::Clock;
@@ -93,6 +94,7 @@ impl World {
             limits,
             access: access.clone(),
             answers: Answers::new(1_000, 1 << 20),
+            exports: Arc::new(Semaphore::new(EXPORTS_MAX)),
             budget: crate::budget::Budget::new(64 << 20),
             public_url: "https://hooks.example".into(),
             readiness: readiness.clone(),
