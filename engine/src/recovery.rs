@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use posthaste_storage::catalog::CatalogStore;
+use posthaste_storage::catalog::{CatalogError, CatalogStore};
 use posthaste_storage::disk::Disk;
 use posthaste_storage::ledger::{Ledger, LedgerError, LedgerOptions};
 use posthaste_storage::log::{Log, LogOptions, LogReader, ReadError};
@@ -154,10 +154,10 @@ pub(crate) enum RecoveryError {
     Read(#[from] ReadError),
     /// The ledger cannot be made or written.
     #[error("the ledger cannot be made: {0}")]
-    Ledger(#[from] posthaste_storage::ledger::LedgerError),
+    Ledger(#[from] LedgerError),
     /// The catalog's copy cannot be made or written.
     #[error("the catalog cannot be made: {0}")]
-    Catalog(#[from] posthaste_storage::catalog::CatalogError),
+    Catalog(#[from] CatalogError),
     /// A record was not readable while it was being erased.
     #[error("what the log says changed while it was read")]
     Changed,
@@ -174,12 +174,25 @@ pub(crate) fn recover(
 ) -> Result<Recovered, RecoveryError> {
     let started = Instant::now();
     make_folder(&*disk, &settings.log_folder)?;
-    let (log, found) = Log::open(disk, &settings.log_folder, settings.log)?;
+    let shelves = settings.shelves;
+    let was_missing = [Derived::Ledger, Derived::Catalog].map(|what| shelves.is_missing(what));
+    let ledger = ledger_on_shelf(&*shelves, settings.ledger);
+    let catalog = catalog_on_shelf(&*shelves);
+    // They hear of nothing before it is durable, so that the log cannot end before them.
+    let speaks_of = [
+        ledger.as_ref().map_or(Position::START, Ledger::applied_to),
+        catalog.as_ref().map_or(Position::START, CatalogStore::position),
+    ];
+    let durable_to = speaks_of.into_iter().fold(Position::START, Position::max);
+    let options = LogOptions { durable_to, ..settings.log };
+    let (log, found) = Log::open(disk, &settings.log_folder, options)?;
     report(&found);
     let reader = log.reader();
-    let shelves = settings.shelves;
-    let ledger = open_ledger(&*shelves, settings.ledger, &reader, clock)?;
-    let mut catalog = open_catalog(&*shelves, &reader, clock)?;
+    let [ledger_missing, catalog_missing] = was_missing;
+    say_if_missing("ledger", ledger_missing, &reader);
+    say_if_missing("catalog", catalog_missing, &reader);
+    let ledger = judge_ledger(ledger, &*shelves, settings.ledger, &reader, clock)?;
+    let mut catalog = judge_catalog(catalog, &*shelves, &reader, clock)?;
     let (ledger, fresh, in_ledger) = match replay(&reader, ledger, &mut catalog) {
         // What lies deeper in it is read only now.
         Err(RecoveryError::Ledger(error)) => {
@@ -266,15 +279,23 @@ fn say_if_missing(what: &str, is_missing: bool, reader: &LogReader) {
     }
 }
 
-fn open_ledger(
+fn ledger_on_shelf(shelves: &dyn Shelves, options: LedgerOptions) -> Result<Ledger, LedgerError> {
+    Ledger::on_shelf(shelves.open(Derived::Ledger, options.cache_bytes)?, options)
+}
+
+fn catalog_on_shelf(shelves: &dyn Shelves) -> Result<CatalogStore, CatalogError> {
+    CatalogStore::on_shelf(shelves.open(Derived::Catalog, CATALOG_CACHE_BYTES)?)
+}
+
+/// The ledger that was found, or a new one in its place.
+fn judge_ledger(
+    found: Result<Ledger, LedgerError>,
     shelves: &dyn Shelves,
     options: LedgerOptions,
     reader: &LogReader,
     clock: Clock,
 ) -> Result<Ledger, RecoveryError> {
-    say_if_missing("ledger", shelves.is_missing(Derived::Ledger), reader);
-    let open = || Ledger::on_shelf(shelves.open(Derived::Ledger, options.cache_bytes)?, options);
-    let why = match open() {
+    let why = match found {
         Ok(ledger) if is_within(reader, ledger.replay_from()) && ledger.applied_to() <= reader.end() => {
             return Ok(ledger);
         }
@@ -293,25 +314,24 @@ fn ledger_anew(
 ) -> Result<Ledger, RecoveryError> {
     tracing::warn!(why, "the ledger is set aside and rebuilt from the log");
     shelves.set_aside(Derived::Ledger, clock.now().as_ms())?;
-    let shelf = shelves.open(Derived::Ledger, options.cache_bytes).map_err(LedgerError::from)?;
-    Ok(Ledger::on_shelf(shelf, options)?)
+    Ok(ledger_on_shelf(shelves, options)?)
 }
 
-fn open_catalog(
+/// The catalog's copy that was found, or a new one in its place.
+fn judge_catalog(
+    found: Result<CatalogStore, CatalogError>,
     shelves: &dyn Shelves,
     reader: &LogReader,
     clock: Clock,
 ) -> Result<CatalogStore, RecoveryError> {
-    say_if_missing("catalog", shelves.is_missing(Derived::Catalog), reader);
-    let open = || CatalogStore::on_shelf(shelves.open(Derived::Catalog, CATALOG_CACHE_BYTES)?);
-    let why = match open() {
+    let why = match found {
         Ok(catalog) if is_within(reader, catalog.position()) => return Ok(catalog),
         Ok(catalog) => format!("it speaks of {}, which the log does not have", catalog.position()),
         Err(error) => error.to_string(),
     };
     tracing::warn!(why, "the catalog is set aside and rebuilt from the log");
     shelves.set_aside(Derived::Catalog, clock.now().as_ms())?;
-    Ok(open()?)
+    Ok(catalog_on_shelf(shelves)?)
 }
 
 /// Gives the deliveries that only the log remembers to their shards, before anything else happens.

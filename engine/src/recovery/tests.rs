@@ -7,6 +7,7 @@ use posthaste_storage::EntryId;
 use posthaste_storage::disk::sim::Crash;
 use proptest::prelude::*;
 
+use crate::clock::Clock;
 use crate::core::delivery::DeliveryState;
 use crate::writer::tests::world::{APPLICATION, Derived, FAR, Key, Machine, World, message};
 
@@ -268,7 +269,7 @@ fn a_message_that_was_never_synced_is_not_there_after_a_power_cut() {
 }
 
 #[test]
-fn a_ledger_of_another_log_is_set_aside() {
+fn a_log_that_is_gone_is_refused_and_a_ledger_of_another_one_set_aside_when_that_is_accepted() {
     let mut world = World::new();
     let id = world.publish(&[1]);
     world.fail((id, 1), FAR, true);
@@ -279,7 +280,13 @@ fn a_ledger_of_another_log_is_set_aside() {
     let World { machine, writer, keeper, .. } = old;
     drop((writer, keeper));
     // Somebody removes the log and keeps the rest.
-    let new = Machine { disk: Default::default(), ..machine }.start();
+    let machine = Machine { disk: Default::default(), ..machine };
+    let refused = machine.try_recover(Clock::start(), false).err().expect("it is refused").to_string();
+    assert!(refused.ends_with("the log ends here, and it was longer once"), "{refused}");
+    let found = machine.try_recover(Clock::start(), true).expect("it is accepted");
+    assert!(found.ledger.is_empty() && found.fresh.is_empty());
+    drop(found);
+    let new = machine.start();
     assert!(new.ledger().is_empty() && new.hands.is_empty());
     let parent = folders.ledger.parent().expect("the data folder");
     let names = std::fs::read_dir(parent)

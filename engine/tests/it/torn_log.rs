@@ -1,5 +1,5 @@
 //! The end of the log after a crash: what is half written is cut off, and start says so. Damage elsewhere is
-//! refused by its place.
+//! refused by its place, and so is an end that is known to have been further on.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -50,6 +50,31 @@ async fn a_last_batch_that_misses_bytes_costs_a_repeat_of_what_it_recorded_and_n
     world.receiver.had(21).await;
     assert_eq!(world.receiver.messages(), 20);
     assert_eq!(world.resp().await.xlen(APPLICATION).await, 20);
+}
+
+#[tokio::test]
+async fn an_end_that_the_ledger_has_seen_is_missed_and_not_taken_for_torn() {
+    let mut world = World::start().await;
+    for _ in 0..20 {
+        world.publish_one().await;
+    }
+    world.follow().await.saw(20, "delivered").await;
+    // A clean stop: the ledger has everything.
+    let site = &mut world.site;
+    assert!(world.posthaste.stop().await.success());
+    let segment = site.last_segment();
+    let bytes = fs::metadata(&segment).expect("a segment").len();
+    OpenOptions::new().write(true).open(&segment).expect("a segment").set_len(bytes / 2).expect("cut");
+    let refused = site.refusal().await;
+    assert!(refused.contains("the log ends here, and it was longer once"), "{refused}");
+    assert_eq!(fs::metadata(&segment).expect("a segment").len(), bytes / 2, "nothing more is taken away");
+
+    site.set("storage.accept_damage", "true");
+    world.posthaste = site.start().await;
+    world.posthaste.says("the log is damaged; what was there is lost").await;
+    world.posthaste.says("the ledger is set aside and rebuilt from the log").await;
+    let later = world.publish_one().await;
+    world.receiver.had_message(later).await;
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use super::LogError;
 use super::limits::{BLOCK_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
+use crate::Position;
 
 /// How a log is to behave.
 #[derive(Debug, Clone)]
@@ -13,6 +14,9 @@ pub struct LogOptions {
     pub block_bytes: u32,
     /// Open although something durable is damaged: skip what is lost, and report it at every read that meets it.
     pub accept_damage: bool,
+    /// All before this place was durable once: somebody says so who heard of it only then. A log that ends before it
+    /// is damaged, whatever its end looks like. [`Position::START`]: nobody knows.
+    pub durable_to: Position,
     /// Write the index files of closed segments in a thread; otherwise the commit that closes a segment does it.
     pub seal_in_background: bool,
     /// The seed of the segments' salts; `None`: a random one. For simulations.
@@ -26,6 +30,7 @@ impl LogOptions {
             segment_bytes,
             block_bytes: BLOCK_BYTES,
             accept_damage: false,
+            durable_to: Position::START,
             seal_in_background: true,
             salt_seed: None,
         }

@@ -7,8 +7,9 @@
 //! - **damage** otherwise: it was durable once, and may have been acknowledged. The log does not open, unless
 //!   damage is accepted; then what is lost is skipped, and reported here and by every read that meets it.
 //!
-//! The one case that looks alike and is not: damage to the very last batch is taken for a torn one, because
-//! nothing behind it speaks for it.
+//! One case looks alike and is not: what was durable is missing from the very end, and nothing behind it speaks for
+//! it. Whoever keeps what is derived from the log can: it heard of nothing before it was durable
+//! ([`LogOptions::durable_to`]). A log that ends before that is damaged; one that nobody speaks for is taken for torn.
 //!
 //! A process may also have died, or a sync failed, after a write and before it was durable: then the last
 //! batch is whole in the page cache and nowhere else. So it is written once more, over itself, and synced before
@@ -74,11 +75,15 @@ pub(super) fn recover(files: &Files, options: &LogOptions) -> Result<Recovered, 
     numbers.retain(|number| Some(*number) != torn_segment);
     opening.remove_orphans(&numbers)?;
     let segments = opening.open_segments(&numbers, torn_segment.is_some())?;
+    opening.check_reaches(segments.last().map_or(Position::START, end_of))?;
     if let Some(last) = segments.last() {
         opening.make_durable(last)?;
     }
     Ok(opening.finish(segments, numbers.last().copied(), torn_segment))
 }
+
+/// There is no other trace of it than that somebody knows better.
+const ENDS_EARLY: &str = "the log ends here, and it was longer once";
 
 struct Opening<'a> {
     files: &'a Files,
@@ -178,6 +183,19 @@ impl Opening<'_> {
         self.accept(damage_at(number, 0, u32::MAX, what)).map(|()| None)
     }
 
+    /// What is known to have been durable is there, or it is damage that it is not.
+    fn check_reaches(&mut self, end: Position) -> Result<(), LogError> {
+        if end >= self.options.durable_to || self.ends_early() {
+            return Ok(());
+        }
+        self.accept(damage_at(end.segment, end.offset, u32::MAX, ENDS_EARLY))
+    }
+
+    /// Whether it was found, and accepted, that the end is missing.
+    fn ends_early(&self) -> bool {
+        self.damage.iter().any(|damage| damage.what == ENDS_EARLY)
+    }
+
     fn rebuild_index(
         &mut self,
         file: &dyn DiskFile,
@@ -250,6 +268,7 @@ impl Opening<'_> {
                 Met::Invalid { at, .. } if may_be_torn && !scan.is_followed().map_err(io)? => {
                     let whole = scan.index.facts().bytes;
                     debug_assert!(whole <= at);
+                    self.check_reaches(Position { segment: number, offset: whole })?;
                     return self.cut(file, number, whole, bytes).map(|()| scan.index);
                 }
                 Met::Invalid { at, what } => {
@@ -263,7 +282,9 @@ impl Opening<'_> {
     fn cut(&mut self, file: &dyn DiskFile, number: u32, whole: u32, bytes: u32) -> Result<(), LogError> {
         file.truncate(whole.into())
             .map_err(LogError::io(format!("cut a torn batch from segment {number}")))?;
-        self.torn_bytes = u64::from(bytes - whole);
+        if !self.ends_early() {
+            self.torn_bytes = u64::from(bytes - whole);
+        }
         Ok(())
     }
 
@@ -289,7 +310,6 @@ impl Opening<'_> {
         last_number: Option<u32>,
         torn_segment: Option<u32>,
     ) -> Recovered {
-        let end = |segment: &Arc<Segment>| Position { segment: segment.number(), offset: segment.bytes() };
         let begin =
             |segment: &Arc<Segment>| Position { segment: segment.number(), offset: SEGMENT_HEADER_BYTES };
         // What was handed out before, too: its segments may be gone.
@@ -300,7 +320,7 @@ impl Opening<'_> {
         let recovery = Recovery {
             segments: segments.len(),
             first: segments.first().map_or(Position::START, begin),
-            end: segments.last().map_or(Position::START, end),
+            end: segments.last().map_or(Position::START, end_of),
             last_id: last_id.max().unwrap_or(EntryId::MIN),
             torn_bytes: self.torn_bytes,
             torn_segment,
@@ -314,6 +334,10 @@ impl Opening<'_> {
             recovery,
         }
     }
+}
+
+fn end_of(segment: &Arc<Segment>) -> Position {
+    Position { segment: segment.number(), offset: segment.bytes() }
 }
 
 fn damage_at(segment: u32, from: u32, to: u32, what: &'static str) -> Damage {

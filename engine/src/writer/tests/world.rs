@@ -97,11 +97,20 @@ impl Machine {
         Folders::below(self.folder.path())
     }
 
-    pub(crate) fn recover(&self, clock: Clock) -> Recovered {
+    fn recover(&self, clock: Clock) -> Recovered {
+        self.try_recover(clock, false).expect("what a crash leaves opens")
+    }
+
+    pub(crate) fn try_recover(
+        &self,
+        clock: Clock,
+        accept_damage: bool,
+    ) -> Result<Recovered, recovery::RecoveryError> {
         let settings = RecoverySettings {
             log_folder: self.folders().log,
             shelves: Arc::new(self.shelves.clone()),
             log: LogOptions {
+                accept_damage,
                 seal_in_background: false,
                 salt_seed: Some(1),
                 ..LogOptions::new(self.segment_bytes)
@@ -117,7 +126,7 @@ impl Machine {
             },
             event_ids_max: self.event_ids_max,
         };
-        recovery::recover(Arc::new(self.disk.clone()), settings, clock).expect("what a crash leaves opens")
+        recovery::recover(Arc::new(self.disk.clone()), settings, clock)
     }
 
     pub(crate) fn start(self) -> World {

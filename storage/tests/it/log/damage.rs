@@ -184,6 +184,44 @@ fn a_missing_segment_or_end_of_one_is_damage() {
 }
 
 #[test]
+fn a_log_that_ends_before_what_somebody_knows_to_be_durable_is_damaged_and_is_left_as_it_is() {
+    const REFUSAL: &str = "the log ends here, and it was longer once";
+    let mut world = small();
+    world.fill(2);
+    let end = world.reader().end();
+    let path = world.path(end.segment, "seg");
+    let good = world.file(end.segment, "seg");
+    let knowing = LogOptions { durable_to: end, ..world.options.clone() };
+    assert!(open(&world.disk, &knowing).is_ok(), "it ends where it is known to end");
+
+    // Its last batch begins here: cut off before it, in the middle of it, and turned in it.
+    let last = world.durable[world.durable.len() - 2].0.offset as usize - 32;
+    let mut turned = good.clone();
+    turned[last + 40] ^= 1;
+    for bad in [good[..last].to_vec(), good[..last + 50].to_vec(), turned] {
+        world.disk.put(&path, bad.clone());
+        let refused = open(&world.disk, &knowing).err().expect("it is refused").to_string();
+        let found = format!("segment {} byte {last}: {REFUSAL}", end.segment);
+        assert_eq!(refused, format!("the log is damaged: {found}"));
+        assert_eq!(world.file(end.segment, "seg"), bad, "what is left of it can still be looked at");
+
+        let accepting = LogOptions { accept_damage: true, ..knowing.clone() };
+        let (log, recovery) = open(&world.disk, &accepting).expect("it is accepted");
+        assert_eq!(recovery.damage.iter().map(ToString::to_string).collect::<Vec<_>>(), [found]);
+        assert_eq!(recovery.torn_bytes, 0, "it is not taken for torn");
+        assert_eq!(everything(&log.reader()), world.durable[..world.durable.len() - 2]);
+    }
+
+    world.disk.remove(&path).expect("it is there");
+    let refused = open(&world.disk, &knowing).err().expect("it is refused").to_string();
+    let before = end.segment - 1;
+    assert!(refused.starts_with(&format!("the log is damaged: segment {before} byte")), "{refused}");
+    assert!(refused.ends_with(REFUSAL), "{refused}");
+    let (log, _) = open(&world.disk, &world.options).expect("nobody speaks for what is missing");
+    assert_eq!(log.end().segment, before);
+}
+
+#[test]
 fn a_payload_that_holds_a_copy_of_the_log_does_not_fool_recovery() {
     let mut world = World::new();
     world.fill(2);
