@@ -133,25 +133,24 @@ fn run(
 
 fn under_load(
     trial: &mut Trial,
-    mut subject: Subject,
+    subject: Subject,
     (call, kind): (u32, &str),
     least: Duration,
     tally: &mut Tally,
     shim: &Shim,
 ) -> anyhow::Result<String> {
-    let refusal = Load::burst(subject.tcp, &trial.books, WINDOWS);
+    let tcp = subject.tcp;
+    trial.follow(subject);
+    let refusal = Load::burst(tcp, &trial.books, WINDOWS);
+    let subject = trial.subject.as_mut().context("the subject")?;
     let (began, until) = (Instant::now(), Instant::now() + RUN_PATIENCE);
-    let is_done = |trial: &Trial| trial.books.owed() == 0 && began.elapsed() >= least;
-    while !is_done(trial) && Instant::now() < until && subject.has_ended()?.is_none() {
+    let is_done = || trial.books.owed() == 0 && began.elapsed() >= least;
+    while !is_done() && Instant::now() < until && subject.has_ended()?.is_none() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    let said = subject.said().clone();
-    let ended = subject.has_ended()?;
+    let (said, ended) = (subject.said().clone(), subject.has_ended()?);
     if let Some(status) = ended.filter(|status| status.code() == Some(PANICKED)) {
         trial.books.breach(format!("call {call} ({kind}): {status}: {}", said.all()));
-    }
-    if ended.is_none() {
-        trial.subject = Some(subject);
     }
     let what = classify(&said, ended.is_some(), shim.get(1).context("the shim")? > 0, tally);
     Ok(refusal.map_or(what.clone(), |refusal| format!("{what}; publishers were told: {refusal}")))

@@ -51,7 +51,7 @@ pub(super) fn play(arguments: &Arguments) -> anyhow::Result<ExitCode> {
                 format!("it did not start: {status}")
             }
             Started::Accepts(subject) => {
-                trial.subject = Some(subject);
+                trial.follow(subject);
                 load(&mut trial)?
             }
         };

@@ -158,8 +158,7 @@ impl Trial {
             Started::Accepts(subject) => {
                 let took = began.elapsed();
                 self.recovered(took);
-                self.follower = Some(Follower::start(subject.tcp, APPLICATION, &self.books));
-                self.subject = Some(subject);
+                self.follow(subject);
                 Ok(took)
             }
             Started::Ended { status, said } => {
@@ -167,6 +166,12 @@ impl Trial {
                 bail!("the engine did not start ({status}): {}\n{}", said.last(), self.kept())
             }
         }
+    }
+
+    /// This is the subject from now on, and the books are told what it says has become of deliveries.
+    pub(super) fn follow(&mut self, subject: Subject) {
+        self.follower = Some(Follower::start(subject.tcp, APPLICATION, &self.books));
+        self.subject = Some(subject);
     }
 
     fn recovered(&mut self, took: Duration) {
