@@ -11,11 +11,12 @@ use posthaste_protocol::frame::{Decoder, Limits, ProtocolError, Request};
 use posthaste_protocol::reply::{Encoder, ErrorCode};
 use posthaste_protocol::small_talk::{AUTHENTICATION_REQUIRED, Answer, Session};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
-use tokio::sync::{Notify, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::Instant;
 
 use super::batch::Batch;
 use super::read::Query;
+use super::reading::{Reading, reading};
 use super::replies::{self, Reply};
 use super::who::{Allowance, sees_all};
 use super::{Ingest, barred};
@@ -68,9 +69,9 @@ pub(crate) async fn serve<I, O>(
 {
     let id = ingest.connection_ids.fetch_add(1, Ordering::Relaxed) + 1;
     let (replies, queue) = mpsc::channel(REPLIES_MAX);
-    let gone = Arc::new(Notify::new());
+    let (reading, still_reading) = reading();
     let waiting = Arc::new(AtomicBool::new(false));
-    let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, gone.clone(), waiting.clone()));
+    let writing = tokio::spawn(replies::write(ingest.clone(), output, queue, still_reading, waiting.clone()));
     let caller = ingest.anybody(peer.ip());
     let limits = if caller.is_some() { ingest.frame_limits() } else { Limits::before_auth() };
     if let (Some(place), Some(_)) = (place, &caller) {
@@ -95,10 +96,11 @@ pub(crate) async fn serve<I, O>(
         room: Arc::new(Semaphore::new(LARGE_REPLIES_BYTES_MAX)),
         batch: Batch::default(),
         replies,
+        reading: &reading,
         waiting,
     };
     connection.run(Decoder::new(limits), stop).await;
-    gone.notify_one();
+    reading.ends();
     // The replier ends when everything that was accepted has been answered, or the client is gone.
     let _ = writing.await;
 }
@@ -129,6 +131,8 @@ struct Connection<'i, I> {
     room: Arc<Semaphore>,
     batch: Batch,
     replies: mpsc::Sender<Reply>,
+    /// Says to the replier whether what the client sends is still read.
+    reading: &'i Reading,
     /// Whether the replier waits for outcomes on the client's behalf.
     waiting: Arc<AtomicBool>,
 }
@@ -489,7 +493,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
         if bytes.len() >= LARGE_REPLY_BYTES {
             let permits = bytes.len().min(LARGE_REPLIES_BYTES_MAX) as u32;
             // It is never closed.
-            room = self.room.clone().acquire_many_owned(permits).await.ok();
+            room = self.reading.held_up(self.room.clone().acquire_many_owned(permits)).await.ok();
         }
         self.send(Reply::Bytes(bytes, room)).await
     }
@@ -508,7 +512,7 @@ impl<I: AsyncRead + Unpin> Connection<'_, I> {
     }
 
     async fn send(&mut self, reply: Reply) -> Go {
-        match self.replies.send(reply).await {
+        match self.reading.held_up(self.replies.send(reply)).await {
             Ok(()) => Go::On,
             Err(_) => Go::Close,
         }

@@ -24,6 +24,7 @@ mod connection;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod read;
+mod reading;
 mod replies;
 mod who;
 

@@ -13,10 +13,11 @@ use posthaste_protocol::reply::{Encoder, ErrorCode, Version};
 use posthaste_protocol::{MessageEntry, OutcomeEntry, StreamId};
 use posthaste_storage::EntryId;
 use posthaste_storage::record::Record;
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::Ingest;
+use super::reading::StillReading;
 use crate::access::Caller;
 use crate::clock::unix_ms;
 use crate::core::ids::ApplicationId;
@@ -107,22 +108,22 @@ impl Query {
     }
 
     /// Writes the answer, and returns the place among the large answers that it takes until it has been written. Waits
-    /// no longer once the client sends no more: it may be gone. Whose key has ended learns nothing any more: their
+    /// no longer once nothing more is read of what the client sends: it may be gone. Whose key has ended learns nothing any more: their
     /// connection says so and closes.
     pub(super) async fn answer(
         self,
         ingest: &Arc<Ingest>,
         version: Version,
         out: &mut BytesMut,
-        gone: &Notify,
+        reading: &mut StillReading,
     ) -> LargeAnswer {
         let Self { caller, asks } = self;
-        let Some(caller) = caller else { return asks.answer(ingest, version, out, gone).await };
+        let Some(caller) = caller else { return asks.answer(ingest, version, out, reading).await };
         let before = out.len();
         let place = tokio::select! {
             biased;
             () = caller.ended() => None,
-            place = asks.answer(ingest, version, out, gone) => place,
+            place = asks.answer(ingest, version, out, reading) => place,
         };
         if !caller.is_valid(unix_ms()) {
             out.truncate(before);
@@ -137,11 +138,11 @@ impl Asks {
         ingest: &Arc<Ingest>,
         version: Version,
         out: &mut BytesMut,
-        gone: &Notify,
+        reading: &mut StillReading,
     ) -> LargeAnswer {
         let (read, place) = match self {
             Self::Outcomes { streams, count, until } => {
-                return answer_outcomes(ingest, streams, count, until, version, out, gone).await;
+                return answer_outcomes(ingest, streams, count, until, version, out, reading).await;
             }
             Self::Messages { application, start, end, count, newest_first } => {
                 let place = ingest.large_answer().await;
@@ -192,7 +193,7 @@ async fn answer_outcomes(
     until: Until,
     version: Version,
     out: &mut BytesMut,
-    gone: &Notify,
+    reading: &mut StillReading,
 ) -> LargeAnswer {
     let bytes_max = ANSWER_BYTES / streams.len().max(1);
     let following: Vec<Following> =
@@ -234,10 +235,9 @@ async fn answer_outcomes(
                 Encoder::new(out, version).null_array();
                 return None;
             }
-            () = gone.notified() => {
+            () = reading.pauses() => {
                 // Whoever has only said its last word still gets the answers to what it asked behind this, and those
-                // do not wait either.
-                gone.notify_one();
+                // do not wait either. Whoever has asked more than is read gets them now.
                 Encoder::new(out, version).null_array();
                 return None;
             }

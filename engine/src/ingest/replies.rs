@@ -8,10 +8,11 @@ use bytes::{Bytes, BytesMut};
 use posthaste_protocol::StreamId;
 use posthaste_protocol::reply::{Encoder, Version};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
-use tokio::sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::Ingest;
 use super::read::Query;
+use super::reading::StillReading;
 use crate::core::ids::MessageId;
 use crate::publish::PublishError;
 
@@ -44,7 +45,7 @@ pub(super) async fn write(
     ingest: Arc<Ingest>,
     mut output: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Reply>,
-    gone: Arc<Notify>,
+    mut reading: StillReading,
     waiting: Arc<AtomicBool>,
 ) {
     let mut out = BytesMut::with_capacity(4 << 10);
@@ -63,7 +64,7 @@ pub(super) async fn write(
                     return;
                 }
                 waiting.store(true, Ordering::Relaxed);
-                let _place = query.answer(&ingest, version, &mut out, &gone).await;
+                let _place = query.answer(&ingest, version, &mut out, &mut reading).await;
                 waiting.store(false, Ordering::Relaxed);
                 // A place among the large answers is kept until the client has taken it.
                 if flush(&ingest, &mut output, &mut out).await == Taken::No {
