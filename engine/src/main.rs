@@ -11,12 +11,14 @@ use posthaste::cli::{AuditCommand, Cli, Command, ConfigCommand, KeysCommand, New
 use posthaste::config::{Config, DEFAULT_TOML};
 use posthaste::engine::Engine;
 use posthaste::{demo, keys, logging, offline};
+use posthaste_storage::shelf::hush_caught_panics;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    hush_caught_panics();
     match run(Cli::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

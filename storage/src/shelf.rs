@@ -12,7 +12,7 @@ mod memory;
 mod on_sled;
 
 pub use memory::MemoryShelf;
-pub use on_sled::SledShelf;
+pub use on_sled::{SledShelf, hush_caught_panics};
 
 /// The largest value a shelf takes. sled grows slow, and once broke, on values of some MiB.
 pub const VALUE_BYTES_MAX: usize = 1024 * 1024;

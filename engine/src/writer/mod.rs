@@ -134,6 +134,8 @@ pub(crate) struct State {
     full: bool,
     /// The disk took nothing; it is not tried again before this.
     blocked_until: Option<Instant>,
+    /// Whether, since the disk became full, there was no room for reports either.
+    nothing_fits: bool,
     poisoned: bool,
     /// The catalog's copy failed. It must not move on past a change that it does not have.
     catalog_failed: bool,
@@ -346,8 +348,11 @@ impl Writer {
 
     /// Nothing can be written: publishers are refused, and what the shards report is kept for later.
     fn commit_without_publishers(&mut self, block: Block, error: &LogCommitError) {
-        if !self.state.full {
-            tracing::error!(%error, "publishers are refused until there is space");
+        if !std::mem::replace(&mut self.state.nothing_fits, true) {
+            tracing::error!(
+                %error,
+                "publishers are refused until there is space, and what became of attempts waits in memory"
+            );
         }
         self.state.blocked_until = Some(Instant::now() + SPACE_CHECK);
         self.set_full(true);

@@ -31,6 +31,7 @@ impl Writer {
 
     pub(super) fn set_full(&mut self, full: bool) {
         self.state.full = full;
+        self.state.nothing_fits &= full;
         self.metrics.disk_full.set(full.into());
         self.readiness.set_full(full);
     }

@@ -6,10 +6,11 @@
 //! - Large segments keep its files from spreading over the disk.
 
 use std::any::Any;
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 
 use super::{Pair, Shelf, ShelfBatch, ShelfError, VALUE_BYTES_MAX};
@@ -22,6 +23,22 @@ const HAND_OVER_MS: u64 = 1_000;
 
 // A value that outgrew a segment would leave sled's log for a file of its own.
 const _: () = assert!(VALUE_BYTES_MAX * 2 <= SEGMENT_BYTES);
+
+thread_local! {
+    /// Whether a panic on this thread would become an error.
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// From now on nothing of this process prints a panic that becomes an error: the error says what happened, and those
+/// who read it would look for a bug.
+pub fn hush_caught_panics() {
+    let print = take_hook();
+    set_hook(Box::new(move |panic| {
+        if !GUARDED.get() {
+            print(panic);
+        }
+    }));
+}
 
 /// A shelf in the files of one folder.
 #[derive(Debug)]
@@ -151,7 +168,10 @@ fn guarded<T>(
     doing: &'static str,
     call: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, ShelfError> {
-    let why = match catch_unwind(AssertUnwindSafe(call)) {
+    let outside = GUARDED.replace(true);
+    let called = catch_unwind(AssertUnwindSafe(call));
+    GUARDED.set(outside);
+    let why = match called {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(error)) => error.to_string(),
         Err(panic) => format!("panic: {}", panic_text(panic.as_ref())),
@@ -184,6 +204,8 @@ fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use parking_lot::Mutex;
+
     use super::*;
 
     const CACHE_BYTES: u64 = 1024 * 1024;
@@ -244,5 +266,21 @@ mod tests {
             fs::write(folder.join(name), vec![0xA5; length.max(64)]).unwrap();
         }
         assert!(matches!(SledShelf::open(&folder, CACHE_BYTES), Err(ShelfError::Failed { .. })));
+    }
+
+    #[test]
+    fn a_panic_that_becomes_an_error_is_not_printed_and_another_one_is() {
+        static PRINTED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+        let print = take_hook();
+        set_hook(Box::new(move |panic| {
+            PRINTED.lock().push(panic_text(panic.payload()).to_owned());
+            print(panic);
+        }));
+        hush_caught_panics();
+        let told = guarded(Path::new("ledger"), "read", || -> sled::Result<()> { panic!("inside") });
+        assert!(told.unwrap_err().to_string().contains("panic: inside"));
+        assert!(catch_unwind(|| panic!("outside")).is_err());
+        let printed = PRINTED.lock();
+        assert!(printed.iter().any(|text| text == "outside") && !printed.iter().any(|text| text == "inside"));
     }
 }
