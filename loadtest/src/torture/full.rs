@@ -48,7 +48,7 @@ fn fill_and_free(trial: &mut Trial, disk: &Small) -> anyhow::Result<String> {
     // Deliveries go on, and are recorded in what is left.
     trial.books.set_manner(Manner::Takes);
     let delivered = until("deliveries to go on", || Ok(trial.books.owed() == 0));
-    delivered.with_context(|| what_it_says(trial))?;
+    delivered.with_context(|| what_it_says(trial, disk))?;
     disk.fill(0)?;
     let ledger = trial.subject()?.said().has("the ledger failed");
     let killed = (trial.cycles() + 1).is_multiple_of(KILLED_EVERY);
@@ -89,10 +89,14 @@ fn fill_and_free(trial: &mut Trial, disk: &Small) -> anyhow::Result<String> {
 }
 
 /// For whoever has to find out why.
-fn what_it_says(trial: &Trial) -> String {
+fn what_it_says(trial: &Trial, disk: &Small) -> String {
     let Some(subject) = &trial.subject else { return "no engine".to_owned() };
     let pending = subject.metric("posthaste_deliveries_pending").unwrap_or(0);
-    format!("{} owed, {pending} pending; it said:\n{}", trial.books.owed(), subject.said().all())
+    let (owed, left) = (trial.books.owed(), disk.available().unwrap_or(0));
+    format!(
+        "{owed} owed, {pending} pending, {left} bytes left on the disk; it said:\n{}",
+        subject.said().all()
+    )
 }
 
 fn refusal(trial: &mut Trial) -> anyhow::Result<String> {

@@ -140,7 +140,7 @@ impl Small {
         Ok(std::fs::remove_file(self.filler())?)
     }
 
-    fn available(&self) -> anyhow::Result<u64> {
+    pub(super) fn available(&self) -> anyhow::Result<u64> {
         let space = rustix::fs::statvfs(&self.0)?;
         Ok(space.f_bavail * space.f_frsize)
     }
