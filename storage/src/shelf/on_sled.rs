@@ -29,8 +29,8 @@ thread_local! {
     static GUARDED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// From now on nothing of this process prints a panic that becomes an error: the error says what happened, and those
-/// who read it would look for a bug.
+/// From now on a panic of sled that becomes a [`ShelfError`] is not printed: the error says what happened, and whoever
+/// saw the panic beside it would look for a bug. Other panics are printed as before.
 pub fn hush_caught_panics() {
     let print = take_hook();
     set_hook(Box::new(move |panic| {
