@@ -14,13 +14,14 @@ use papaya::HashMap;
 use crate::catalog::{self, CatalogEvent, Disabled, Endpoint, FieldError};
 use crate::clock::{self, Clock};
 use crate::core::delivery::DeliveryState;
-use crate::core::health::{HealthCell, HealthView};
+use crate::core::health::{HealthCell, HealthPhase, HealthView};
 use crate::core::ids::{ApplicationId, EndpointId};
 use crate::core::pace::PaceCell;
 use crate::core::retry::RetryPolicy;
 use crate::core::shard::{EndpointSettings, Gone};
+use crate::core::tick::Tick;
 use crate::delivery::{
-    self, Authorization, BodyFormat, CheckedUrl, ClientCertificatePem, HeaderNames, Identity, IdentityError,
+    self, Authorization, BodyFormat, ClientCertificatePem, HeaderNames, Identity, IdentityError,
     IdentityPart, SigningSecret, SuccessRule, Target, TargetSpec,
 };
 use crate::shard::{Shards, ToShard};
@@ -41,11 +42,12 @@ pub(crate) struct Directory {
     application_paces: HashMap<ApplicationId, Arc<PaceCell>>,
 }
 
-/// The health of the URL that an endpoint has now. Another URL begins healthy.
+/// The health of the URL that an endpoint has now, and of the host it leads to. Another URL begins healthy.
 #[derive(Debug, Clone)]
 struct UrlHealth {
     url: Arc<str>,
     cell: Arc<HealthCell>,
+    host: Arc<HealthCell>,
 }
 
 /// The health of an endpoint's URL and of the host it leads to.
@@ -55,6 +57,12 @@ pub(crate) struct EndpointHealth {
     pub url: HealthView,
     /// Of its host.
     pub host: HealthView,
+}
+
+impl UrlHealth {
+    fn view(&self, now: Tick) -> EndpointHealth {
+        EndpointHealth { url: self.cell.view(now), host: self.host.view(now) }
+    }
 }
 
 impl Directory {
@@ -118,14 +126,21 @@ impl Directory {
         })
     }
 
-    /// How healthy an endpoint is, if it has a shard.
-    pub(crate) fn health(&self, id: EndpointId, url: &str) -> Option<EndpointHealth> {
+    /// How healthy an endpoint is, if it ever had a shard.
+    pub(crate) fn health(&self, id: EndpointId) -> Option<EndpointHealth> {
         let now = self.clock.now();
-        let host = CheckedUrl::parse(url).ok()?.host().stable_hash();
-        Some(EndpointHealth {
-            url: self.urls.pin().get(&id)?.cell.view(now),
-            host: self.hosts.pin().get(&host)?.view(now),
-        })
+        self.urls.pin().get(&id).map(|known| known.view(now))
+    }
+
+    /// Those endpoints whose URL or host is not healthy.
+    pub(crate) fn unhealthy(&self) -> Vec<(EndpointId, EndpointHealth)> {
+        let now = self.clock.now();
+        let views = self.urls.pin();
+        let views = views.iter().map(|(id, known)| (*id, known.view(now)));
+        let is_healthy = |health: &EndpointHealth| {
+            health.url.phase == HealthPhase::Healthy && health.host.phase == HealthPhase::Healthy
+        };
+        views.filter(|(_, health)| !is_healthy(health)).collect()
     }
 
     fn put(&self, endpoint: &Endpoint) {
@@ -141,6 +156,7 @@ impl Directory {
             tracing::warn!(endpoint = %endpoint.id, why, "the default retry policy is used");
             self.default_policy.clone()
         });
+        let host_health = self.hosts.pin().get_or_insert_with(host, Arc::default).clone();
         let settings = EndpointSettings {
             id: endpoint.id,
             application: endpoint.application,
@@ -153,8 +169,8 @@ impl Directory {
                 .and_then(NonZeroU16::new)
                 .map(|rate| Arc::new(PaceCell::new(Some(rate)))),
             application_pace: self.application_pace(endpoint.application),
-            url_health: self.url_health(endpoint),
-            host_health: self.hosts.pin().get_or_insert_with(host, Arc::default).clone(),
+            url_health: self.url_health(endpoint, &host_health),
+            host_health,
         };
         self.shards.tell(shard, ToShard::Endpoint(settings, target.map(Arc::new)));
     }
@@ -163,13 +179,14 @@ impl Directory {
         self.application_paces.pin().get_or_insert_with(id, Arc::default).clone()
     }
 
-    fn url_health(&self, endpoint: &Endpoint) -> Arc<HealthCell> {
+    fn url_health(&self, endpoint: &Endpoint, host: &Arc<HealthCell>) -> Arc<HealthCell> {
         let urls = self.urls.pin();
         match urls.get(&endpoint.id) {
             Some(known) if *known.url == *endpoint.url => known.cell.clone(),
             _ => {
                 let cell = Arc::<HealthCell>::default();
-                urls.insert(endpoint.id, UrlHealth { url: endpoint.url.as_str().into(), cell: cell.clone() });
+                let url = endpoint.url.as_str().into();
+                urls.insert(endpoint.id, UrlHealth { url, cell: cell.clone(), host: host.clone() });
                 cell
             }
         }

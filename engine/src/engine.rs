@@ -25,7 +25,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::access::{self, Access, Keys, MadeKeys, Portal, RateLimits};
 use crate::alerts::{self, AlertRules, Ear, Heard, MailSettings, Postman, Speaker, SpeakerParts};
 use crate::api::serve::{self, Patience, Server};
-use crate::api::{self, Answers, Api};
+use crate::api::{self, Answers, Api, RetryPolicies};
 use crate::budget::Budget;
 use crate::catalog::{AuditKey, Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
@@ -49,6 +49,7 @@ use crate::metrics::Metrics;
 use crate::outcomes::Outcomes;
 use crate::probe::{self, ProbeSettings, Prober};
 use crate::publish::{PublishLimits, UrlJudge};
+use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 use crate::recovery::{self, Folders, Recovered, RecoverySettings};
 use crate::shard::{self, ShardThread, Shards};
@@ -56,7 +57,7 @@ use crate::tasks::TaskRunner;
 use crate::threads;
 use crate::traces::{self, Collector, Exporter, Sampler, Tracer};
 use crate::vitals::Vitals;
-use crate::writer::{self, Job, State, Writer, WriterHandle, WriterSettings};
+use crate::writer::{self, Ages, Job, State, Writer, WriterHandle, WriterSettings};
 
 /// How long publishers may take to read their last answers when the engine stops.
 const ANSWERS_OUT: Duration = Duration::from_secs(1);
@@ -313,6 +314,7 @@ pub(crate) struct Parts {
     pub(crate) fresh_from: Arc<FreshFrom>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) pulse: Arc<Pulse>,
     pub(crate) writer: WriterHandle,
     pub(crate) jobs: crossbeam_channel::Receiver<Job>,
     pub(crate) urls: UrlJudge,
@@ -365,6 +367,7 @@ impl Parts {
         catalog.subscribe(move |event| listener.on_event(event));
         let parts = Self {
             clock,
+            pulse: Pulse::new(metrics.clone(), clock),
             metrics,
             shards,
             editor: Editor::new(catalog.clone(), changes, rules, kept),
@@ -529,7 +532,8 @@ impl Parts {
     ) -> anyhow::Result<(Keeper, Writer)> {
         let Recovered { log, shelves, ledger, catalog, fresh, in_ledger, event_ids } = recovered;
         let (reader, end) = (log.reader(), log.end());
-        let mut state = State::default();
+        let ages = Ages::read(&ledger, in_ledger, self.clock.now().as_ms()).context("the ledger")?;
+        let mut state = State::new(ages);
         let low_water = fresh.keys().next().copied().unwrap_or(end);
         self.metrics.pending.inc_by(in_ledger as i64);
         let (batches_in, batches) = crossbeam_channel::bounded(keeper::BATCHES_MAX);
@@ -600,6 +604,7 @@ impl Parts {
         if !tls.is_empty() {
             runtime.spawn(reload_when_changed(tls, self.stop.subscribe()));
         }
+        runtime.spawn(self.pulse.clone().run(self.clock, self.stop.subscribe()));
         for door in doors.ingest.all() {
             runtime.spawn(ingest::listen(ingest.clone(), door, self.stop.subscribe()));
         }
@@ -670,7 +675,12 @@ impl Parts {
             budget: self.budget.clone(),
             public_url,
             readiness: self.readiness.clone(),
+            pulse: self.pulse.clone(),
             clock: self.clock,
+            retry_policies: RetryPolicies {
+                default: config.retry.policy.clone(),
+                named: config.retry.policies.clone(),
+            },
             source_addresses: config.delivery.source_addresses.clone(),
         });
         let metrics = self.metrics.clone();

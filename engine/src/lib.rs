@@ -41,6 +41,7 @@ mod outcomes;
 pub mod payload;
 pub mod probe;
 pub mod publish;
+mod pulse;
 mod readiness;
 mod recovery;
 pub mod routing; // for the benches: `AppRoutes` without a catalog around it

@@ -81,6 +81,12 @@ pub struct Metrics {
     pub poisoned: Gauge,
     /// 1 while the ledger has failed and is not yet rebuilt.
     pub ledger_failed: Gauge,
+    /// When the message of the delivery that has been pending longest was accepted, unix seconds; 0: nothing is pending.
+    pub oldest_pending: Gauge,
+    /// Attempts that were sent and failed.
+    pub attempts_failed: Counter,
+    /// Bytes that the file system of the data folder has left.
+    pub disk_available: Gauge,
     /// Bytes of all log segments.
     pub log_bytes: Gauge<i64>,
     /// Connections of publishers.
@@ -151,6 +157,9 @@ impl Metrics {
             disk_full: Gauge::default(),
             poisoned: Gauge::default(),
             ledger_failed: Gauge::default(),
+            oldest_pending: Gauge::default(),
+            attempts_failed: Counter::default(),
+            disk_available: Gauge::default(),
             log_bytes: Gauge::default(),
             connections: Gauge::default(),
             connections_refused: Counter::default(),
@@ -186,6 +195,15 @@ impl Metrics {
         r.register("log_poisoned", "1 after a failed sync", self.poisoned.clone());
         r.register("ledger_failed", "1 until a ledger that failed is rebuilt", self.ledger_failed.clone());
         r.register_with_unit("log", "Size of all log segments", Unit::Bytes, self.log_bytes.clone());
+        let available = self.disk_available.clone();
+        r.register_with_unit(
+            "disk_available",
+            "Left on the data folder's file system",
+            Unit::Bytes,
+            available,
+        );
+        let (seconds, oldest) = (Unit::Seconds, self.oldest_pending.clone());
+        r.register_with_unit("oldest_pending_accepted", "Unix time; 0: nothing pending", seconds, oldest);
         let (kept_back, failed) = (self.filters.kept_back.clone(), self.filters.failed.clone());
         r.register("filters_kept_back", "Endpoints a message was kept from: their filter said no", kept_back);
         r.register("trace_spans_exported", "Spans that a collector took", self.spans_exported.clone());
@@ -229,6 +247,9 @@ impl Metrics {
             Outcome::Success { .. } => self.attempts_successful.inc(),
             _ => self.attempts.get_or_create(&OutcomeLabel { outcome: outcome.name() }).inc(),
         };
+        if outcome.is_sent() && !outcome.is_success() {
+            self.attempts_failed.inc();
+        }
     }
 
     /// Everything, in the Prometheus text format.

@@ -343,7 +343,7 @@ pub(crate) fn hand_out_fresh(
 ) {
     let mut batches = shards.batches();
     for (at, message) in fresh {
-        let place = state.recovered(at, message.endpoints.len() as u32);
+        let place = state.recovered(message.id, at, message.endpoints.len() as u32);
         metrics.pending.inc_by(message.endpoints.len() as i64);
         for endpoint in message.endpoints {
             let marks = message.marks.with(Marks::CHAINED, message.chained.contains(&endpoint));

@@ -3,11 +3,14 @@
 //! For each endpoint three windows (a minute, an hour, a day), each of two buckets: the one that is being filled and
 //! the one before it. What is said of the last minute is the bucket being filled and as much of the one before as is
 //! still within a minute: an estimate that is right when attempts come evenly. Half a kilobyte an endpoint, made at
-//! its first attempt, and a few tens of nanoseconds an attempt.
+//! its first attempt, and a few tens of nanoseconds an attempt. The first ten thousand have a series over time beside it
+//! (`series`), for charts.
 //!
 //! Nothing of it is on disk: after a start it begins with nothing, and says since when it counts.
 //!
 //! Not here: how many deliveries stand how (`history`), whether an endpoint is locked out (`core::health`).
+
+mod series;
 
 use std::collections::HashMap;
 
@@ -16,12 +19,16 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::core::ids::{EndpointId, NumberHash};
 use crate::core::outcome::Outcome;
 use crate::core::tick::Tick;
+use series::Series;
+pub(crate) use series::{EndpointSeries, Stretch};
 
 /// Lengths of the windows, in milliseconds: a minute, an hour, a day.
 const WINDOWS_MS: [u64; 3] = [60_000, 3_600_000, 86_400_000];
 /// Endpoints that are remembered. At that number, those without an attempt for a day are forgotten; if there are none,
 /// further endpoints have no vitals.
 const ENDPOINTS_MAX: usize = 100_000;
+/// Endpoints that have a series: 3 KiB each. Those that are forgotten make room.
+const SERIES_MAX: usize = 10_000;
 /// How often it is looked for endpoints to forget.
 const FORGET_EVERY_MS: u64 = 60_000;
 /// Response times are counted in steps that double: below 1 ms, below 2 ms, and so on to half a minute and beyond.
@@ -37,6 +44,8 @@ pub(crate) struct Vitals {
 #[derive(Default)]
 pub(crate) struct Known {
     endpoints: HashMap<EndpointId, Box<Endpoint>, NumberHash>,
+    /// How many of them have a series.
+    series: usize,
     forgot: Tick,
 }
 
@@ -44,6 +53,7 @@ pub(crate) struct Known {
 struct Endpoint {
     windows: [Window; WINDOWS_MS.len()],
     last: Option<Last>,
+    series: Option<Box<Series>>,
 }
 
 /// The last attempt at an endpoint.
@@ -121,6 +131,12 @@ impl Vitals {
         }
         Some(EndpointVitals { windows, last: endpoint.last, since_ms: self.since.as_ms() })
     }
+
+    /// How an endpoint did over time; `None` if nothing is known, or there were too many others before it.
+    pub(crate) fn series(&self, endpoint: EndpointId, now: Tick) -> Option<EndpointSeries> {
+        let known = self.known.lock();
+        known.endpoints.get(&endpoint)?.series.as_ref().map(|series| series.read(now.as_ms()))
+    }
 }
 
 impl Known {
@@ -133,7 +149,14 @@ impl Known {
             return;
         }
         let endpoint = self.endpoints.entry(endpoint).or_default();
+        if endpoint.series.is_none() && self.series < SERIES_MAX {
+            endpoint.series = Some(Box::new(Series::new()));
+            self.series += 1;
+        }
         let at_ms = now.as_ms();
+        if let Some(series) = &mut endpoint.series {
+            series.note(at_ms, outcome, took_us);
+        }
         for (window, length_ms) in endpoint.windows.iter_mut().zip(WINDOWS_MS) {
             window.move_to(at_ms, length_ms);
             window.filling.note(outcome, took_us);
@@ -152,6 +175,7 @@ impl Known {
             let [.., day_ms] = WINDOWS_MS;
             self.endpoints
                 .retain(|_, endpoint| endpoint.windows.iter().any(|w| w.began_ms + day_ms > now.as_ms()));
+            self.series = self.endpoints.values().filter(|endpoint| endpoint.series.is_some()).count();
         }
         self.endpoints.len() < ENDPOINTS_MAX
     }

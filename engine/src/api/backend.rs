@@ -16,7 +16,7 @@ use crate::core::outcome::Outcome;
 use crate::core::tick::Tick;
 use crate::delivery::Timing;
 use crate::publish::{Admitted, PublishError};
-use crate::vitals::EndpointVitals;
+use crate::vitals::{EndpointSeries, EndpointVitals};
 pub use crate::writer::EraseRefusal;
 
 /// Takes messages.
@@ -87,6 +87,12 @@ pub trait Health: Send + Sync {
 
     /// How it did lately, if any attempt was made since the process began.
     fn vitals(&self, endpoint: EndpointId) -> Option<EndpointVitals>;
+
+    /// How it did over time, if that is known.
+    fn series(&self, endpoint: EndpointId) -> Option<EndpointSeries>;
+
+    /// Those whose URL or host is locked out or probed, disabled ones among them.
+    fn locked_out(&self) -> Vec<(EndpointId, EndpointHealth)>;
 }
 
 /// How an endpoint is doing.

@@ -11,12 +11,13 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::Api;
+use super::backend::EndpointHealth;
 use super::error::ApiError;
 use super::extract::TheEndpoint;
 use super::query::Query;
 use super::time::rfc3339;
 use crate::clock::unix_ms;
-use crate::vitals::{EndpointVitals, WindowVitals};
+use crate::vitals::{EndpointVitals, Last, WindowVitals};
 
 /// How far back it is counted when nothing is said: 28 days.
 const SPAN_MS_DEFAULT: u64 = 28 * 86_400_000;
@@ -41,7 +42,7 @@ pub(super) struct StatsOut {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct RecentOut {
+pub(super) struct RecentOut {
     /// When the process began; nothing before it is counted.
     since: String,
     last_minute: WindowOut,
@@ -61,7 +62,7 @@ struct WindowOut {
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct LastOut {
+pub(super) struct LastOut {
     outcome: &'static str,
     /// 0 when there was no response.
     response_status_code: u16,
@@ -70,7 +71,7 @@ struct LastOut {
 }
 
 #[derive(Debug, Serialize)]
-struct HealthOut {
+pub(super) struct HealthOut {
     state: &'static str,
     until: Option<String>,
 }
@@ -96,23 +97,34 @@ pub(super) async fn read(
         canceled: counts.cancelled,
         counted_since: rfc3339(counts.counted_since_ms.unwrap_or(since_ms)),
         complete: counts.counted_since_ms.is_none(),
-        last_attempt: vitals.as_ref().and_then(|vitals| vitals.last).map(|last| LastOut {
+        last_attempt: vitals.as_ref().and_then(|vitals| vitals.last).map(LastOut::from),
+        recent: vitals.as_ref().map(RecentOut::from),
+        health: health.and_then(|health| health.endpoint(&endpoint)).map(HealthOut::from),
+    }))
+}
+
+impl From<Last> for LastOut {
+    fn from(last: Last) -> Self {
+        Self {
             outcome: last.outcome.name(),
             response_status_code: last.outcome.status().unwrap_or(0),
             timestamp: rfc3339(last.at_ms),
             duration_ms: f64::from(last.took_us) / 1_000.0,
-        }),
-        recent: vitals.as_ref().map(recent),
-        health: health.and_then(|health| health.endpoint(&endpoint)).map(|health| HealthOut {
-            state: health.state,
-            until: health.until.map(|until| rfc3339(until.as_ms())),
-        }),
-    }))
+        }
+    }
 }
 
-fn recent(vitals: &EndpointVitals) -> RecentOut {
-    let [last_minute, last_hour, last_day] = vitals.windows.map(window);
-    RecentOut { since: rfc3339(vitals.since_ms), last_minute, last_hour, last_day }
+impl From<EndpointHealth> for HealthOut {
+    fn from(health: EndpointHealth) -> Self {
+        Self { state: health.state, until: health.until.map(|until| rfc3339(until.as_ms())) }
+    }
+}
+
+impl From<&EndpointVitals> for RecentOut {
+    fn from(vitals: &EndpointVitals) -> Self {
+        let [last_minute, last_hour, last_day] = vitals.windows.map(window);
+        Self { since: rfc3339(vitals.since_ms), last_minute, last_hour, last_day }
+    }
 }
 
 fn window(vitals: WindowVitals) -> WindowOut {

@@ -32,6 +32,7 @@ mod endpoint_messages;
 mod endpoint_secret;
 mod endpoint_stats;
 mod endpoint_test;
+mod endpoint_vitals;
 mod error;
 mod event_type;
 mod example;
@@ -47,11 +48,13 @@ mod health;
 mod idempotency;
 mod message;
 mod openapi;
+mod overview;
 mod paging;
 mod payload;
 mod phase;
 mod portal_access;
 mod query;
+mod retry_policy;
 mod route;
 mod routes;
 mod sensitive;
@@ -82,6 +85,7 @@ pub use backend::{
 pub use batch::BATCH_MESSAGES_MAX;
 pub(crate) use export::EXPORTS_MAX;
 pub use idempotency::Answers;
+pub use retry_policy::RetryPolicies;
 
 use crate::access::Access;
 use crate::budget::Budget;
@@ -89,6 +93,7 @@ use crate::catalog::Editor;
 use crate::clock::Clock;
 use crate::probe::Probes;
 use crate::publish::PublishLimits;
+use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 use openapi::Document;
 use route::BodyLimits;
@@ -124,10 +129,14 @@ pub struct Api {
     pub(crate) exports: Arc<Semaphore>,
     /// Where people reach this server, without a slash at the end.
     pub public_url: String,
+    /// What is counted, and how it went lately.
+    pub(crate) pulse: Arc<Pulse>,
     /// Whether messages are accepted.
     pub(crate) readiness: Arc<Readiness>,
     /// What time it is.
     pub clock: Clock,
+    /// What the configuration says about retries.
+    pub retry_policies: RetryPolicies,
     /// Networks that requests to receivers come from.
     pub source_addresses: Vec<String>,
 }

@@ -11,6 +11,7 @@ mod document;
 mod endpoint_tests;
 mod idempotency;
 mod messages;
+mod overview;
 mod tasks;
 mod world;
 

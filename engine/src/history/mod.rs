@@ -37,10 +37,10 @@ use crate::clock::{Clock, unix_ms};
 use crate::core::delivery::DeliveryState;
 use crate::core::health::HealthPhase;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
-use crate::directory::Directory;
+use crate::directory::{Directory, EndpointHealth as HealthOfEndpoint};
 use crate::publish::{Admitted, PublishError};
 use crate::seam;
-use crate::vitals::{EndpointVitals, Vitals};
+use crate::vitals::{EndpointSeries, EndpointVitals, Vitals};
 use crate::writer::{Cancel, Erase, EraseRefusal, ExtraDelivery, Job, PublishReply, WriterHandle};
 pub(crate) use standing::Standing;
 use stored::{is_asked_for, is_wanted, message_is_wanted, stored_attempt, stored_message};
@@ -152,15 +152,29 @@ pub(crate) struct Condition {
     pub(crate) clock: Clock,
 }
 
+impl From<HealthOfEndpoint> for EndpointHealth {
+    /// The worse of the two.
+    fn from(health: HealthOfEndpoint) -> Self {
+        let worse = if health.url.phase == HealthPhase::Healthy { health.host } else { health.url };
+        Self { state: worse.phase.name(), until: worse.until }
+    }
+}
+
 impl Health for Condition {
     fn vitals(&self, endpoint: EndpointId) -> Option<EndpointVitals> {
         self.vitals.of(endpoint, self.clock.now())
     }
 
+    fn series(&self, endpoint: EndpointId) -> Option<EndpointSeries> {
+        self.vitals.series(endpoint, self.clock.now())
+    }
+
     fn endpoint(&self, endpoint: &Endpoint) -> Option<EndpointHealth> {
-        let health = self.directory.health(endpoint.id, &endpoint.url)?;
-        let worse = if health.url.phase == HealthPhase::Healthy { health.host } else { health.url };
-        Some(EndpointHealth { state: worse.phase.name(), until: worse.until })
+        self.directory.health(endpoint.id).map(EndpointHealth::from)
+    }
+
+    fn locked_out(&self) -> Vec<(EndpointId, EndpointHealth)> {
+        self.directory.unhealthy().into_iter().map(|(id, health)| (id, health.into())).collect()
     }
 }
 

@@ -113,6 +113,7 @@ impl Writer {
     ) -> LedgerUpdate {
         if !delivery.was_pending {
             self.metrics.pending.inc();
+            self.state.ages.add(delivery.key.message.0, 1);
         }
         let due = self.clock.now();
         // The keeper hears of it later: until then its segment may not go.

@@ -17,6 +17,7 @@
 //!
 //! Not here: what a record looks like (`posthaste_storage`), and what is done with the ledger (`keeper`).
 
+mod ages;
 mod cancelled;
 mod carry;
 mod chain;
@@ -37,10 +38,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
-use posthaste_storage::Position;
 use posthaste_storage::catalog::CatalogStore;
 use posthaste_storage::ledger::Pending;
 use posthaste_storage::log::{CommitError as LogCommitError, Log};
+use posthaste_storage::{EntryId, Position};
 use tokio::time::Instant;
 
 use crate::alerts::Ear;
@@ -60,6 +61,7 @@ use crate::seam::{self, Bug};
 use crate::shard::{ShardBatches, Shards};
 use crate::traces::Tracer;
 use crate::vitals::Vitals;
+pub(crate) use ages::Ages;
 use cancelled::Cancelled;
 pub(crate) use chain::ANSWER_BYTES_MAX;
 pub(crate) use erase::Erase;
@@ -127,6 +129,7 @@ pub(crate) struct Writer {
 #[derive(Default)]
 pub(crate) struct State {
     fresh: Fresh,
+    ages: Ages,
     /// Reports that wait for space or for the next block, oldest first. While there are any, further ones wait
     /// behind them.
     held: VecDeque<(Option<usize>, Event)>,
@@ -156,8 +159,14 @@ pub(crate) struct State {
 }
 
 impl State {
+    /// With what is known of the deliveries that wait in the ledger.
+    pub(crate) fn new(ages: Ages) -> Self {
+        Self { ages, ..Self::default() }
+    }
+
     /// A message found by recovery whose deliveries only the log remembers. Returns its place.
-    pub(crate) fn recovered(&mut self, at: Position, deliveries: u32) -> u32 {
+    pub(crate) fn recovered(&mut self, message: EntryId, at: Position, deliveries: u32) -> u32 {
+        self.ages.add(message, deliveries.into());
         self.fresh.push(at, deliveries)
     }
 }

@@ -41,6 +41,7 @@ impl Writer {
         if !updates.is_empty() || !cancelled.is_empty() {
             self.send_to_keeper(updates, cancelled);
         }
+        self.note_oldest();
         self.fresh_from.set(self.low_water());
     }
 
@@ -66,6 +67,7 @@ impl Writer {
         }
         let id = MessageId(id);
         self.metrics.pending.inc_by(message.endpoints.len() as i64);
+        self.state.ages.add(id.0, message.endpoints.len() as u64);
         let home = Home::Log(self.state.fresh.push(at, message.endpoints.len() as u32));
         let extras = message.extras.as_deref();
         let url = extras.and_then(|extras| extras.url.clone());
@@ -221,6 +223,7 @@ impl Writer {
             DeliveryState::Cancelled | DeliveryState::Pending => self.metrics.cancelled.inc(),
         };
         self.metrics.pending.dec();
+        self.state.ages.end(key.message.0);
         self.leave_log(home);
         (home == Home::Ledger).then_some(update(key, at, Standing::Settled))
     }

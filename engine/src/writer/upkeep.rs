@@ -16,7 +16,9 @@ impl Writer {
         }
         self.state.space_checked = Some(Instant::now());
         let blocked = self.state.blocked_until.is_some_and(|until| Instant::now() < until);
-        let full = blocked || (self.available_bytes)() < self.settings.reserve_bytes;
+        let available_bytes = (self.available_bytes)();
+        self.metrics.disk_available.set(i64::try_from(available_bytes).unwrap_or(i64::MAX));
+        let full = blocked || available_bytes < self.settings.reserve_bytes;
         if full != self.state.full {
             match full {
                 true => tracing::error!(
@@ -43,6 +45,7 @@ impl Writer {
         self.state.housekept = Some(Instant::now());
         self.send_to_keeper(Vec::new(), Vec::new());
         self.bound_replay();
+        self.note_oldest();
         // The catalog rarely changes: its place in the log would fall behind, and a recovery begins there.
         if self.catalog.position().segment < self.log.end().segment {
             self.move_catalog();
@@ -68,6 +71,11 @@ impl Writer {
             self.state.catalog_failed = true;
             tracing::error!(%error, "the catalog's copy failed; it is completed at the next start");
         }
+    }
+
+    pub(super) fn note_oldest(&self) {
+        let oldest_ms = self.state.ages.oldest_ms().unwrap_or(0);
+        self.metrics.oldest_pending.set((oldest_ms / 1_000) as i64);
     }
 
     /// The oldest record a recovery must read because only the log has it.

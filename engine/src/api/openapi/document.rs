@@ -18,13 +18,14 @@ const ABOUT: &str = "Posthaste stores messages, brings them to the endpoints tha
     that fails, and can say what became of each. The shapes are those of the open Svix server API; what is ours \
     says so. Fields that are not known are ignored. `null` for a field that cannot be empty counts as absent.";
 /// What shows the document to people, and what each part of it is about.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("Application", "Whose endpoints these are: a customer of the platform that runs this."),
     ("Event Type", "What messages are about, and what endpoints can ask for."),
     ("Endpoint", "URLs that want messages, with secret, policy and state."),
     ("Message", "What happened: published once, delivered to every endpoint that wants it."),
     ("Message Attempt", "What was tried, and what came back."),
     ("Background Task", "Much that is delivered again, and how far that has come."),
+    ("Server", "How the server as a whole is doing, and what it was told to do."),
     ("Alert", "What somebody should hear of."),
     ("Audit", "Who changed what, and when."),
     ("Authentication", "Keys, and access for the people of one application."),

@@ -2,7 +2,7 @@
 
 use super::super::openapi::{Operation, Parameter, query, schema};
 use super::super::route::Route;
-use super::super::{delivery, endpoint_messages, endpoint_stats, export};
+use super::super::{delivery, endpoint_messages, endpoint_stats, endpoint_vitals, export};
 use crate::config::Scope;
 
 pub(super) fn routes() -> Vec<Route> {
@@ -29,6 +29,15 @@ pub(super) fn routes() -> Vec<Route> {
                     Parameter::new("until", "Count up to here", schema::time()),
                 ])
                 .answers(200, "EndpointStats"),
+        )
+        .needs(Scope::Read),
+        Route::get(
+            "/app/{app_id}/endpoint/{endpoint_id}/vitals",
+            endpoint_vitals::read,
+            Operation::new("v1.endpoint.get-vitals", "Endpoint", "How an endpoint has been doing lately")
+                .about("Ours. From memory alone; it begins anew when the server does.")
+                .query([query::flag("with_series", "Whether its last hour and day are told in parts")])
+                .answers(200, "EndpointVitals"),
         )
         .needs(Scope::Read),
         Route::get(

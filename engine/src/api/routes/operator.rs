@@ -2,14 +2,14 @@
 
 use super::super::openapi::{Operation, Parameter, query, schema};
 use super::super::route::Route;
-use super::super::{alert, audit, source_addresses};
+use super::super::{alert, audit, overview, retry_policy, source_addresses};
 use crate::config::Scope;
 
 const ALERT: &str = "Alert";
 const AUDIT: &str = "Audit";
 
 pub(super) fn routes() -> Vec<Route> {
-    [alerts(), audit_log(), network()].into_iter().flatten().collect()
+    [alerts(), audit_log(), network(), server()].into_iter().flatten().collect()
 }
 
 fn alerts() -> Vec<Route> {
@@ -83,6 +83,34 @@ fn audit_log() -> Vec<Route> {
                 .answers_other(200, "application/x-ndjson"),
         )
         .needs(Scope::Admin),
+    ]
+}
+
+fn server() -> Vec<Route> {
+    let op = |id, summary| Operation::new(id, "Server", summary).about("Ours.");
+    vec![
+        Route::get(
+            "/overview",
+            overview::read,
+            op("v1.overview.get", "How the server is doing at this moment").answers(200, "OverviewOut"),
+        )
+        .needs(Scope::Read),
+        Route::get(
+            "/retry-policy",
+            retry_policy::read,
+            op(
+                "v1.retry-policy.get",
+                "The retry policies of the configuration, and when their attempts fall",
+            )
+            .query([Parameter::new(
+                "policy",
+                "This one too: by name, or written out as an endpoint may have it",
+                schema::text(),
+            )])
+            .answers(200, "RetryPoliciesOut"),
+        )
+        .needs(Scope::Read)
+        .shared(),
     ]
 }
 

@@ -20,17 +20,19 @@ use crate::api::{
     HistoryResult, LastAttempt, ListedDelivery, MessageQuery, MessageStatus, Messages, StoredAttempt,
     StoredDelivery, StoredMessage, Tasks, router,
 };
-use crate::api::{DeliveryCursor, EXPORTS_MAX};
+use crate::api::{DeliveryCursor, EXPORTS_MAX, RetryPolicies};
 use crate::catalog::fakes::{FakeLog, editor};
 use crate::catalog::{BoxFuture, CatalogError, CommitError, Editor, Endpoint, NewTask, Start, Task};
 use crate::clock::Clock;
 use crate::config::{ApiKey, UnknownEventTypes};
 use crate::core::delivery::DeliveryState;
 use crate::core::ids::{ApplicationId, AttemptId, EndpointId, MessageId};
+use crate::metrics::Metrics;
 use crate::probe::{Probe, ProbeError, Probed, Probes};
 use crate::publish::{Admitted, PublishError, PublishLimits};
+use crate::pulse::Pulse;
 use crate::readiness::Readiness;
-use crate::vitals::EndpointVitals;
+use crate::vitals::{EndpointSeries, EndpointVitals, Stretch};
 
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
 /// Where every first page of deliveries ends.
@@ -98,7 +100,12 @@ impl World {
             budget: crate::budget::Budget::new(64 << 20),
             public_url: "https://hooks.example".into(),
             readiness: readiness.clone(),
+            pulse: Pulse::new(Metrics::new(), Clock::start()),
             clock: Clock::start(),
+            retry_policies: RetryPolicies {
+                default: "5s, 30s".into(),
+                named: [("patient".into(), "1m, 10m jitter=20%".into())].into(),
+            },
             source_addresses: vec!["203.0.113.7/32".into()],
         });
         Self { router, log, editor, engine, access, readiness }
@@ -198,6 +205,7 @@ pub(super) struct FakeEngine {
     pub(super) probe_answer: Mutex<Option<Result<Probed, ProbeError>>>,
     pub(super) last_delivery_query: Mutex<Option<DeliveryQuery>>,
     pub(super) vitals: Mutex<Option<EndpointVitals>>,
+    pub(super) locked_out: Mutex<Vec<(EndpointId, EndpointHealth)>>,
     /// What the next list is told to go on from, instead of being whole.
     pub(super) resume: Mutex<Option<EntryId>>,
     published: AtomicU16,
@@ -307,6 +315,16 @@ impl Health for FakeEngine {
 
     fn vitals(&self, _: EndpointId) -> Option<EndpointVitals> {
         self.vitals.lock().clone()
+    }
+
+    fn series(&self, _: EndpointId) -> Option<EndpointSeries> {
+        let began_ms = FIRST_MS;
+        let stretch = Stretch { began_ms, succeeded: 3, failed: 1, mean_ms: Some(1.5), ..Stretch::default() };
+        Some(EndpointSeries { minutes: vec![stretch], half_hours: vec![stretch] })
+    }
+
+    fn locked_out(&self) -> Vec<(EndpointId, EndpointHealth)> {
+        self.locked_out.lock().clone()
     }
 }
 

@@ -12,6 +12,8 @@ pub(super) fn schemas() -> Vec<Schema> {
         ("DeliveryOut", delivery_out()),
         ("ListResponse_DeliveryOut_", list_of("DeliveryOut")),
         ("EndpointStats", stats()),
+        ("EndpointVitals", vitals()),
+        ("EndpointStretch", stretch()),
         ("EndpointStatsWindow", window()),
     ]
 }
@@ -54,26 +56,64 @@ fn response_status() -> Value {
     described(number(0, 999), "0 when there was no response")
 }
 
-fn stats() -> Value {
-    let recent = object(
+fn recent() -> Value {
+    object(
         &["since", "lastMinute", "lastHour", "lastDay"],
         json!({
             "since": described(time(), "When the process began; nothing before it is counted"),
             "lastMinute": named("EndpointStatsWindow"), "lastHour": named("EndpointStatsWindow"),
             "lastDay": named("EndpointStatsWindow"),
         }),
-    );
-    let last = object(
+    )
+}
+
+fn last_attempt() -> Value {
+    object(
         &["outcome", "responseStatusCode", "timestamp", "durationMs"],
         json!({
             "outcome": text(), "responseStatusCode": response_status(), "timestamp": time(),
             "durationMs": { "type": "number" },
         }),
-    );
-    let health = object(
+    )
+}
+
+fn health() -> Value {
+    object(
         &["state"],
         json!({ "state": one_of(&["healthy", "locked_out", "probing"]), "until": or_null(time()) }),
+    )
+}
+
+fn vitals() -> Value {
+    let stretches = || json!({ "type": "array", "items": named("EndpointStretch") });
+    let series = object(
+        &["minutes", "halfHours"],
+        json!({
+            "minutes": described(stretches(), "The last hour, oldest first"),
+            "halfHours": described(stretches(), "The last day, oldest first"),
+        }),
     );
+    object(
+        &[],
+        json!({
+            "recent": or_null(recent()), "lastAttempt": or_null(last_attempt()), "health": or_null(health()),
+            "series": described(or_null(series), "Where it is asked for and known"),
+        }),
+    )
+}
+
+fn stretch() -> Value {
+    let ms = || or_null(json!({ "type": "number" }));
+    object(
+        &["since", "succeeded", "failed", "refused"],
+        json!({
+            "since": time(), "succeeded": count(), "failed": count(),
+            "refused": described(count(), "Not sent, because of a lockout"), "meanMs": ms(), "maxMs": ms(),
+        }),
+    )
+}
+
+fn stats() -> Value {
     object(
         &["success", "pending", "sending", "fail"],
         json!({
@@ -81,9 +121,9 @@ fn stats() -> Value {
             "canceled": described(count(), "Ours: taken back"),
             "countedSince": described(time(), "Ours: where the counting began; later than asked if there was too much to read"),
             "complete": described(json!({ "type": "boolean" }), "Ours: whether all that was asked for is counted"),
-            "recent": described(or_null(recent), "Ours: how it did lately"),
-            "lastAttempt": described(or_null(last), "Ours"),
-            "health": described(or_null(health), "Ours: how it is doing, and until when it is locked out"),
+            "recent": described(or_null(recent()), "Ours: how it did lately"),
+            "lastAttempt": described(or_null(last_attempt()), "Ours"),
+            "health": described(or_null(health()), "Ours: how it is doing, and until when it is locked out"),
         }),
     )
 }
