@@ -48,6 +48,12 @@ pub enum Command {
         #[command(subcommand)]
         command: AuditCommand,
     },
+    /// The pages for people.
+    Console {
+        /// What to do about them.
+        #[command(subcommand)]
+        command: ConsoleCommand,
+    },
     /// Look at the configuration.
     Config {
         /// What to do with it.
@@ -173,6 +179,13 @@ pub enum AuditCommand {
         #[arg(long, value_name = "HASH")]
         previous: Option<String>,
     },
+}
+
+/// What can be done about the console.
+#[derive(Debug, Subcommand)]
+pub enum ConsoleCommand {
+    /// Read a password from standard input, and print the line of the configuration that lets people in with it.
+    Password,
 }
 
 /// What can be done with the configuration.

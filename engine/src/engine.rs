@@ -30,6 +30,7 @@ use crate::budget::Budget;
 use crate::catalog::{AuditKey, Catalog, Disabled, Editor, EndpointRules, KeptLimits, Sealing};
 use crate::clock::{self, Clock};
 use crate::config::{self, Config};
+use crate::console;
 use crate::core::ids::EndpointId;
 use crate::core::retry::RetryAfterLimits;
 use crate::core::shard::ShardSettings;
@@ -86,6 +87,7 @@ pub struct Engine {
     tls: Vec<Arc<Tls>>,
     ingest_address: SocketAddr,
     api_address: SocketAddr,
+    console_url: Option<String>,
 }
 
 impl Engine {
@@ -117,9 +119,12 @@ impl Engine {
         let shard_threads = parts.spawn_shards(config, &reader, runtime.handle(), traces.propagates)?;
         runtime.spawn(speaker.run(heard, parts.stop.subscribe()));
         let (behind_tls, tls) = (doors.addresses_behind_tls(), doors.tls());
+        let console_url =
+            config.console.enabled.then(|| format!("{}/console", public_url(config, &doors.api)));
         parts.spawn_listeners(config, &runtime, doors, reader)?;
         let (tcp_tls, http_tls) = behind_tls.map(|address| address.map(tracing::field::display)).into();
-        tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, "accepting");
+        let console = console_url.as_deref();
+        tracing::info!(tcp = %ingest_address, http = %api_address, tcp_tls, http_tls, console, "accepting");
         let notes = access::keep_notes(parts.access.clone(), parts.editor.clone(), parts.stop.subscribe());
         let notes = runtime.spawn(notes);
         Ok(Self {
@@ -138,6 +143,7 @@ impl Engine {
             tls,
             ingest_address,
             api_address,
+            console_url,
         })
     }
 
@@ -157,6 +163,11 @@ impl Engine {
     /// Where the API listens.
     pub fn api_address(&self) -> SocketAddr {
         self.api_address
+    }
+
+    /// Where people find the console, if there is one.
+    pub fn console_url(&self) -> Option<&str> {
+        self.console_url.as_deref()
     }
 
     /// What is counted.
@@ -673,7 +684,7 @@ impl Parts {
             answers: answers(config),
             exports: Arc::new(Semaphore::new(api::EXPORTS_MAX)),
             budget: self.budget.clone(),
-            public_url,
+            public_url: public_url.clone(),
             readiness: self.readiness.clone(),
             pulse: self.pulse.clone(),
             clock: self.clock,
@@ -683,8 +694,25 @@ impl Parts {
             },
             source_addresses: config.delivery.source_addresses.clone(),
         });
+        let pages = match config.console.enabled {
+            false => axum::Router::new(),
+            true => console::router(config, &public_url, self.console_parts(api.clone()))?,
+        };
         let metrics = self.metrics.clone();
-        Ok(api.route("/metrics", axum::routing::get(move || async move { metrics.render() })))
+        Ok(api.merge(pages).route("/metrics", axum::routing::get(move || async move { metrics.render() })))
+    }
+}
+
+impl Parts {
+    fn console_parts(&self, api: axum::Router) -> console::Parts {
+        console::Parts {
+            api,
+            access: self.access.clone(),
+            editor: self.editor.clone(),
+            budget: self.budget.clone(),
+            clock: self.clock,
+            stop: self.stop.subscribe(),
+        }
     }
 }
 

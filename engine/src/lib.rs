@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod console;
 pub mod core;
 mod data_folder;
 pub mod delivery;

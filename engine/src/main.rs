@@ -1,18 +1,22 @@
 //! The binary `posthaste`.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use posthaste::catalog::verify_chain;
-use posthaste::cli::{AuditCommand, Cli, Command, ConfigCommand, KeysCommand, NewKey, TokenCommand};
+use posthaste::cli::{
+    AuditCommand, Cli, Command, ConfigCommand, ConsoleCommand, KeysCommand, NewKey, TokenCommand,
+};
 use posthaste::config::{Config, DEFAULT_TOML};
 use posthaste::engine::Engine;
 use posthaste::{demo, keys, logging, offline};
 use posthaste_storage::shelf::hush_caught_panics;
+use rustix::termios::{LocalModes, OptionalActions, Termios};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use zeroize::Zeroizing;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,6 +55,12 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
         Command::Audit { command: AuditCommand::Verify { file, previous } } => {
             verify_audit(&file, previous.as_deref())
         }
+        Command::Console { command: ConsoleCommand::Password } => {
+            let password = read_password()?;
+            let hash = posthaste::console::hash_of(&password).map_err(anyhow::Error::msg)?;
+            writeln!(std::io::stdout(), "[console]\npassword_hash = \"{hash}\"")?;
+            Ok(true)
+        }
         Command::Config { command: ConfigCommand::Check { config } } => {
             load(config.as_deref())?;
             writeln!(std::io::stdout(), "the configuration is valid")?;
@@ -61,6 +71,31 @@ fn run(cli: Cli) -> anyhow::Result<bool> {
             Ok(true)
         }
     }
+}
+
+/// A line of standard input; from a terminal without showing it.
+fn read_password() -> anyhow::Result<Zeroizing<String>> {
+    let stdin = std::io::stdin();
+    let hidden = stdin.is_terminal().then(|| hide_typing(&stdin)).transpose()?;
+    let mut line = Zeroizing::new(String::new());
+    let read = stdin.lock().read_line(&mut line);
+    if let Some(before) = hidden {
+        rustix::termios::tcsetattr(&stdin, OptionalActions::Now, &before)?;
+        writeln!(std::io::stderr())?;
+    }
+    read?;
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    Ok(line)
+}
+
+/// Returns how the terminal was before.
+fn hide_typing(stdin: &std::io::Stdin) -> anyhow::Result<Termios> {
+    write!(std::io::stderr(), "Password (12 characters or more): ")?;
+    let before = rustix::termios::tcgetattr(stdin)?;
+    let mut hidden = before.clone();
+    hidden.local_modes.remove(LocalModes::ECHO);
+    rustix::termios::tcsetattr(stdin, OptionalActions::Now, &hidden)?;
+    Ok(before)
 }
 
 /// Prints the token of a new key alone on standard output, and all else on standard error.

@@ -51,14 +51,21 @@ use refusals::Refusals;
 /// The user that a password without one is for, in the words of Redis.
 pub(crate) const USER_DEFAULT: &str = "default";
 
+/// In whose name those act who signed in to the console with its password.
+pub(crate) const USER_CONSOLE: &str = "console";
+
 /// Who asks, as far as is known. Every request that reaches a handler below `/api/v1` carries it as an extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// `token-<n>` for the n-th of `api.tokens`, the name of one of `api.keys`, the id of a key that was made,
-    /// `portal:<application id>`, `anonymous` where no token is asked for, or `default` for whoever has
+    /// `portal:<application id>`, `console` for whoever has its password, `anonymous` where no token is asked for, or `default` for whoever has
     /// `ingest.password`.
     pub name: Arc<str>,
 }
+
+/// An extension of a request that was made in this process, in the name of somebody who was let in already.
+#[derive(Debug, Clone)]
+pub(crate) struct Known(pub(crate) Caller);
 
 /// Who asks, and what they may do. An extension of every request that reaches a handler which needs a scope.
 #[derive(Debug, Clone)]
@@ -220,6 +227,8 @@ pub struct Access {
     made: Arc<MadeKeys>,
     /// Tokens for the people of one application.
     pub(crate) portal: Portal,
+    /// Whoever has the password of the console.
+    operator: Caller,
     /// Addresses of publishers who need no key.
     peers: Peers,
     refusals: Refusals,
@@ -228,7 +237,8 @@ pub struct Access {
 impl Access {
     /// By these keys and tokens.
     pub fn new(keys: Keys, made: Arc<MadeKeys>, portal: Portal, limits: RateLimits) -> Self {
-        Self { keys, made, portal, peers: Peers::new(limits), refusals: Refusals::default() }
+        let operator = Caller::unbound(USER_CONSOLE, limits.requests(), limits.messages(None));
+        Self { keys, made, portal, operator, peers: Peers::new(limits), refusals: Refusals::default() }
     }
 
     /// What changed in the catalog.
@@ -260,6 +270,26 @@ impl Access {
             self.refusals.note(Door::Api, address);
         }
         caller
+    }
+
+    /// Who has this key, if it is one: nobody comes in by it because nobody is asked.
+    pub(crate) fn holder(&self, token: &str, now_ms: u64, address: Option<IpAddr>) -> Option<Caller> {
+        self.by_key(token, now_ms).inspect(|caller| caller.note_use(now_ms, address))
+    }
+
+    /// Who has this link of an application.
+    pub(crate) fn portal_holder(&self, token: &str, now_ms: u64) -> Option<Caller> {
+        self.portal.caller(token, now_ms / 1_000)
+    }
+
+    /// Whoever has the password of the console.
+    pub(crate) fn operator(&self) -> Caller {
+        self.operator.clone()
+    }
+
+    /// Whether nobody needs a key.
+    pub(crate) fn asks_nobody(&self) -> bool {
+        self.keys.anybody().is_some()
     }
 
     /// Whose key this is: one that was made, or one of the configuration.

@@ -20,6 +20,8 @@ pub enum Door {
     Api,
     /// TCP.
     Ingest,
+    /// The console.
+    Console,
 }
 
 impl Door {
@@ -28,6 +30,7 @@ impl Door {
         match self {
             Self::Api => "api",
             Self::Ingest => "ingest",
+            Self::Console => "console",
         }
     }
 }

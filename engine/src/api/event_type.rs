@@ -13,9 +13,11 @@ use serde_json::value::RawValue;
 use super::Api;
 use super::application::set;
 use super::error::ApiError;
+use super::example;
 use super::extract::{Body, Named};
 use super::fields::Fields;
 use super::paging::{ListOut, Paging};
+use super::payload::show;
 use super::query::Query;
 use super::time::rfc3339;
 use crate::catalog::{EventType, EventTypeDraft, Put};
@@ -72,6 +74,26 @@ pub(super) async fn create(
     let name: String = fields.required("name")?;
     let event_type = api.editor.create_event_type(&name, draft(&fields)?).await?;
     Ok((StatusCode::CREATED, Json(EventTypeOut::from(&*event_type))))
+}
+
+/// What its payloads look like: as its newest schema gives or describes it, or a stand-in.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ExampleOut {
+    event_type: String,
+    payload: Box<RawValue>,
+    /// Whether there is a schema that it was made from.
+    has_schema: bool,
+}
+
+pub(super) async fn example(State(api): State<Arc<Api>>, named: Named) -> Result<Json<ExampleOut>, ApiError> {
+    let event_type = api.editor.catalog().event_type(named.text("event_type_name"));
+    let event_type = event_type.ok_or_else(|| ApiError::not_found("event type"))?;
+    let made = example::of(&event_type);
+    let has_schema = made.is_some();
+    let payload = made.unwrap_or_else(|| example::plain(&event_type.name));
+    let payload = show(None, &payload).value;
+    Ok(Json(ExampleOut { event_type: event_type.name.clone(), payload, has_schema }))
 }
 
 pub(super) async fn read(State(api): State<Arc<Api>>, named: Named) -> Result<Json<EventTypeOut>, ApiError> {

@@ -12,7 +12,7 @@ use super::Api;
 use super::audit::address_of;
 use super::error::ApiError;
 use super::extract::Named;
-use crate::access::Caller;
+use crate::access::{Caller, Known};
 use crate::clock::unix_ms;
 use crate::config::Scope;
 use crate::listener::Place;
@@ -36,7 +36,10 @@ pub(super) async fn check(State(gate): State<Gate>, request: Request, next: Next
 
 async fn admit(gate: &Gate, request: Request) -> Result<Request, Response> {
     let address = address_of(request.extensions());
-    let caller = gate.api.access.caller(bearer(request.headers()), unix_ms(), address);
+    let caller = match request.extensions().get::<Known>() {
+        Some(known) => Some(known.0.clone()),
+        None => gate.api.access.caller(bearer(request.headers()), unix_ms(), address),
+    };
     let Some(caller) = caller else {
         let unknown = ApiError::unauthenticated();
         return Err(with_header(unknown, WWW_AUTHENTICATE, HeaderValue::from_static("Bearer")));

@@ -6,6 +6,7 @@
 
 mod keys;
 mod ranges;
+mod shown;
 mod units;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use toml::{Table, Value};
 use crate::core::health::{LockoutRule, LockoutRuleError, LockoutSettings};
 pub(crate) use keys::sha256_of_hex;
 pub use keys::{ApiKey, Scope};
+pub use shown::{Group, Setting, Shown};
 pub use units::{Address, Size, Span};
 
 /// The shipped configuration, as text.
@@ -81,6 +83,7 @@ pub struct Config {
     pub data: Data,
     pub ingest: Ingest,
     pub api: Api,
+    pub console: Console,
     pub secrets: Secrets,
     pub limits: Limits,
     pub storage: Storage,
@@ -96,6 +99,9 @@ pub struct Config {
     pub trace: Trace,
     pub log: Log,
     pub shutdown: Shutdown,
+    /// What all of this was read from.
+    #[serde(skip)]
+    in_effect: Table,
 }
 
 macro_rules! sections {
@@ -145,6 +151,18 @@ sections! {
         idempotency_bytes_max: Size,
         tls: Tls,
         keys: BTreeMap<String, ApiKey>,
+    }
+    /// `[console]`
+    Console {
+        enabled: bool,
+        password_hash: String,
+        hosts: Vec<String>,
+        idle_timeout: Span,
+        session_max: Span,
+        name: String,
+        logo: PathBuf,
+        colour: String,
+        frame_origins: Vec<String>,
     }
     /// `[secrets]`
     Secrets { key_file: PathBuf, accept_unreadable: bool }
@@ -401,11 +419,17 @@ impl Config {
                 override_from_env(&mut table, &name, key, &value)?;
             }
         }
-        let config: Self = Value::Table(table).try_into().map_err(|error: toml::de::Error| {
-            ConfigError::Type { message: error.to_string().trim().into() }
-        })?;
+        let read = Value::Table(table.clone())
+            .try_into()
+            .map_err(|error: toml::de::Error| ConfigError::Type { message: error.to_string().trim().into() });
+        let config = Self { in_effect: table, ..read? };
         ranges::check(&config)?;
         Ok(config)
+    }
+
+    /// Every setting as people are shown it: what it does, its value, and what was shipped. Secrets are left out.
+    pub fn shown(&self) -> Vec<Shown> {
+        shown::shown(&self.in_effect, &SHIPPED)
     }
 }
 

@@ -3,9 +3,12 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 
-use super::{AlertEmail, Config, ConfigError, Limits, Lockout, MailSecurity, Size, Span, Tls, Trace};
+use super::{
+    AlertEmail, Config, ConfigError, Console, Limits, Lockout, MailSecurity, Size, Span, Tls, Trace,
+};
 use crate::budget::BUDGET_BYTES_MAX;
 use crate::catalog::is_identifier;
+use crate::console::is_hash;
 use crate::core::retry::RetryPolicy;
 use crate::delivery::{Cidr, NAME_SERVERS_MAX, NameServer, Proxy};
 use crate::traces;
@@ -56,6 +59,7 @@ fn check_listeners(config: &Config) -> Result<(), ConfigError> {
     let guard = "ingest.password and ingest.tls.client_ca are empty and ingest.require_key false";
     tls(&INGEST_TLS, &ingest.tls, guarded, guard)?;
     check_api(config)?;
+    check_console(&config.console)?;
     check_limits(&config.limits)
 }
 
@@ -100,12 +104,55 @@ fn check_api(config: &Config) -> Result<(), ConfigError> {
     public_url(&api.public_url)
 }
 
+fn check_console(console: &Console) -> Result<(), ConfigError> {
+    let refuse = |key, value: &str, rule: &str| Err(range(key, value, rule));
+    if !console.password_hash.is_empty() && !is_hash(&console.password_hash) {
+        return refuse(
+            "console.password_hash",
+            "(not shown)",
+            "must be what `posthaste console password` prints",
+        );
+    }
+    let is_name = |host: &&String| {
+        let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+        host.is_empty() || !host.bytes().all(is_fine)
+    };
+    if let Some(host) = console.hosts.iter().find(is_name) {
+        return refuse("console.hosts", host, "each must be a host's name, without scheme and port");
+    }
+    span("console.idle_timeout", console.idle_timeout, MINUTE, DAY)?;
+    span("console.session_max", console.session_max, MINUTE, 7 * DAY)?;
+    if !(1..=64).contains(&console.name.chars().count()) {
+        return refuse("console.name", &console.name, "must be 1 to 64 characters");
+    }
+    let is_colour = |text: &str| {
+        let hex = text.strip_prefix('#').unwrap_or_default();
+        hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    if !is_colour(&console.colour) {
+        return refuse("console.colour", &console.colour, "must be like \"#0b6e4f\"");
+    }
+    let is_origin = |text: &&String| {
+        url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == **text
+        })
+    };
+    match console.frame_origins.iter().find(|text| !is_origin(text)) {
+        Some(origin) => refuse(
+            "console.frame_origins",
+            origin,
+            "each must be an origin such as \"https://app.example.com\", without a path",
+        ),
+        None => Ok(()),
+    }
+}
+
 /// Names of keys stand in the records of who did what, beside those that are given to the rest.
 fn key_name_problem(name: &str) -> Option<&'static str> {
     if ["anonymous", "posthaste"].contains(&name)
         || name.starts_with("token-")
         || name.starts_with("key_")
-        || ["default", "stranger", "command-line"].contains(&name)
+        || ["default", "stranger", "command-line", "console"].contains(&name)
     {
         return Some("this name stands for somebody else already");
     }

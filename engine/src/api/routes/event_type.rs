@@ -1,6 +1,6 @@
 //! `/event-type`
 
-use super::super::event_type::{create, delete, list, patch, put, read};
+use super::super::event_type::{create, delete, example, list, patch, put, read};
 use super::super::openapi::{Operation, query};
 use super::super::route::Route;
 use crate::config::Scope;
@@ -33,6 +33,15 @@ pub(super) fn routes() -> Vec<Route> {
             "/event-type/{event_type_name}",
             read,
             op("v1.event-type.get", "Read an event type").answers(200, "EventTypeOut"),
+        )
+        .needs(Scope::Read)
+        .shared(),
+        Route::get(
+            "/event-type/{event_type_name}/example",
+            example,
+            op("v1.event-type.get-example", "What the payloads of an event type look like")
+                .about("Ours. As its newest schema gives or describes it; without one, a stand-in.")
+                .answers(200, "EventTypeExampleOut"),
         )
         .needs(Scope::Read)
         .shared(),

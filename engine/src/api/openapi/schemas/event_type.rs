@@ -14,6 +14,7 @@ pub(super) fn schemas() -> Vec<Schema> {
         ("EventTypePatch", object(&[], fields())),
         ("EventTypeOut", out(named)),
         ("ListResponse_EventTypeOut_", list_of("EventTypeOut")),
+        ("EventTypeExampleOut", example_out()),
     ]
 }
 
@@ -29,6 +30,16 @@ fn fields() -> Value {
         ),
         "featureFlag": or_null(identifier(EVENT_TYPE_BYTES_MAX, "cool-new-feature")),
     })
+}
+
+fn example_out() -> Value {
+    object(
+        &["eventType", "payload", "hasSchema"],
+        json!({
+            "eventType": event_type(), "payload": {},
+            "hasSchema": described(json!({ "type": "boolean" }), "Whether it was made from a schema"),
+        }),
+    )
 }
 
 fn out(named: Value) -> Value {

@@ -1,0 +1,1 @@
+//! Through the doors, as a browser without a script sees it.
