@@ -84,7 +84,8 @@ fn read_password() -> anyhow::Result<Zeroizing<String>> {
         writeln!(std::io::stderr())?;
     }
     read?;
-    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
     Ok(line)
 }
 

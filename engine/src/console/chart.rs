@@ -208,7 +208,7 @@ pub(super) fn schedule(waits_ms: &[u64], jitter_percent: u8) -> Html {
     let table = table(&["attempt", "wait", "since the message"], rows.collect::<Vec<_>>().into_iter());
     let jitter = match (waits_ms, jitter_percent) {
         ([], _) | (_, 0) => String::new(),
-        (_, percent) => format!("; each wait is spread by {percent} % to either side"),
+        (_, percent) => format!("each wait is spread by {percent} % to either side"),
     };
     Html(format!(
         "<figure class=\"chart schedule\"><figcaption><b>{}</b>{}</figcaption>\

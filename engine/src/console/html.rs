@@ -57,6 +57,16 @@ fn exact(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
+/// When a door that is shut is tried again: at its time, or with what comes after it.
+pub(super) fn tried_again(until: Option<&String>) -> Html {
+    match until.and_then(|text| text.parse::<Timestamp>().ok()) {
+        Some(at) if at.as_millisecond() > unix_ms() as i64 => {
+            Html(format!("tried again {}", when(&at.to_string())))
+        }
+        _ => Html("tried with the next attempt".into()),
+    }
+}
+
 /// A time in full, for headings and details.
 pub(super) fn exactly(rfc3339: &str) -> String {
     rfc3339.parse::<Timestamp>().map_or_else(|_| "—".into(), exact)
@@ -209,7 +219,7 @@ pub(super) fn outcome(name: &str, status: impl Count) -> Html {
         _ => "bad",
     };
     match status.number() {
-        0 => pill(kind, &name.replace('_', " ")),
+        0 => pill(kind, &name.trim_start_matches("url_").replace('_', " ")),
         status => pill(kind, &status.to_string()),
     }
 }

@@ -64,7 +64,11 @@ pub(super) fn show(page: &impl Template, status: StatusCode) -> Response {
 
 /// A part of a page.
 fn part(id: &'static str, html: impl Template) -> Part {
-    (id, html.render().unwrap_or_default())
+    let html = html.render().unwrap_or_else(|error| {
+        tracing::error!(%error, id, "a part of a page could not be written");
+        String::new()
+    });
+    (id, html)
 }
 
 type Answer = Result<Response, Trouble>;

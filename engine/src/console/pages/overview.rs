@@ -13,7 +13,7 @@ use super::super::visit::Visit;
 use super::{Answer, Page, answer, part};
 
 /// Alerts that are named.
-const ALERTS: usize = 5;
+const ALERTS: usize = 10;
 
 #[derive(Template)]
 #[template(path = "overview.html", blocks = ["figures", "matters", "seconds", "minutes"])]
@@ -61,7 +61,8 @@ async fn make(visit: Visit) -> Result<OverviewPage, Trouble> {
         seconds_chart: chart::rates("Last three minutes", &overview.seconds),
         minutes_chart: chart::rates("Last day", &overview.minutes),
         overview,
-        alerts: alerts.data,
+        // Who is locked out is named already.
+        alerts: alerts.data.into_iter().filter(|alert| !alert.r#type.ends_with("locked_out")).collect(),
         is_empty: applications.data.is_empty(),
     })
 }
