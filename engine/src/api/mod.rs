@@ -67,7 +67,7 @@ mod timing;
 mod watched;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::sync::Arc;

@@ -13,7 +13,7 @@ mod idempotency;
 mod messages;
 mod overview;
 mod tasks;
-mod world;
+pub(crate) mod world;
 
 use serde_json::{Value, json};
 use world::World;

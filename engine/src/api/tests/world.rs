@@ -34,40 +34,40 @@ use crate::pulse::Pulse;
 use crate::readiness::Readiness;
 use crate::vitals::{EndpointSeries, EndpointVitals, Stretch};
 
-pub(super) const PAYLOAD_BYTES_MAX: usize = 1_000;
+pub(crate) const PAYLOAD_BYTES_MAX: usize = 1_000;
 /// Where every first page of deliveries ends.
-pub(super) const DELIVERY_CURSOR: DeliveryCursor =
+pub(crate) const DELIVERY_CURSOR: DeliveryCursor =
     DeliveryCursor { as_of: 3, fresh_from: 2, at: 1, endpoint: 31 };
 /// Messages a second that one caller may publish.
-pub(super) const MESSAGES_A_SECOND: u32 = 100_000;
+pub(crate) const MESSAGES_A_SECOND: u32 = 100_000;
 /// When the first message is published, unix milliseconds.
-pub(super) const FIRST_MS: u64 = 1_732_300_000_000;
+pub(crate) const FIRST_MS: u64 = 1_732_300_000_000;
 
-pub(super) struct World {
-    router: Router,
-    pub(super) log: Arc<FakeLog>,
-    pub(super) editor: Editor,
-    pub(super) engine: Arc<FakeEngine>,
-    pub(super) access: Arc<Access>,
-    pub(super) readiness: Arc<Readiness>,
+pub(crate) struct World {
+    pub(crate) router: Router,
+    pub(crate) log: Arc<FakeLog>,
+    pub(crate) editor: Editor,
+    pub(crate) engine: Arc<FakeEngine>,
+    pub(crate) access: Arc<Access>,
+    pub(crate) readiness: Arc<Readiness>,
 }
 
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl World {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_tokens(&[])
     }
 
-    pub(super) fn with_tokens(tokens: &[&str]) -> Self {
+    pub(crate) fn with_tokens(tokens: &[&str]) -> Self {
         Self::with_access(tokens, &BTreeMap::new(), 1_000_000)
     }
 
-    pub(super) fn with_access(tokens: &[&str], keys: &BTreeMap<String, ApiKey>, rate_max: u32) -> Self {
+    pub(crate) fn with_access(tokens: &[&str], keys: &BTreeMap<String, ApiKey>, rate_max: u32) -> Self {
         let (editor, log) = editor(UnknownEventTypes::Accept);
         let engine = Arc::new(FakeEngine::default());
         let limits = PublishLimits {
@@ -111,7 +111,7 @@ impl World {
         Self { router, log, editor, engine, access, readiness }
     }
 
-    pub(super) async fn call_with(
+    pub(crate) async fn call_with(
         &self,
         method: &str,
         path: &str,
@@ -128,13 +128,13 @@ impl World {
     }
 
     /// An answer to a request without body or token, which is not held against the document.
-    pub(super) async fn raw(&self, method: &str, path: &str) -> Answer {
+    pub(crate) async fn raw(&self, method: &str, path: &str) -> Answer {
         let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         self.send(request.body(Body::empty()).unwrap()).await
     }
 
     /// Any request. What is answered and is not JSON comes as text.
-    pub(super) async fn send(&self, request: Request<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (head, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
@@ -148,7 +148,7 @@ impl World {
     }
 
     /// An answer that is text.
-    pub(super) async fn call_text(&self, method: &str, path: &str) -> String {
+    pub(crate) async fn call_text(&self, method: &str, path: &str) -> String {
         let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status(), 200);
@@ -156,18 +156,18 @@ impl World {
         String::from_utf8(bytes.to_vec()).unwrap()
     }
 
-    pub(super) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = self.call_with(method, path, &body, None).await;
         (answer.status, answer.body)
     }
 
-    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         self.call("GET", path, Value::Null).await
     }
 
     /// An answer of one JSON object a line.
-    pub(super) async fn lines(&self, path: &str) -> Vec<Value> {
+    pub(crate) async fn lines(&self, path: &str) -> Vec<Value> {
         let request = Request::builder().uri(format!("/api/v1{path}")).body(Body::empty()).unwrap();
         let response = self.router.clone().oneshot(request).await.unwrap();
         assert_eq!(response.headers()["content-type"], "application/x-ndjson");
@@ -176,12 +176,12 @@ impl World {
         lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         self.call("POST", path, body).await
     }
 
     /// The application `acme`, and its endpoint `shop`; returns the endpoint's id.
-    pub(super) async fn with_endpoint(&self) -> EndpointId {
+    pub(crate) async fn with_endpoint(&self) -> EndpointId {
         self.post("/app", serde_json::json!({"name": "Acme", "uid": "acme"})).await;
         let endpoint = serde_json::json!({"url": "https://shop.example/hook", "uid": "shop"});
         let (status, endpoint) = self.post("/app/acme/endpoint", endpoint).await;
@@ -192,22 +192,22 @@ impl World {
 
 /// What an engine would do, without doing it.
 #[derive(Default)]
-pub(super) struct FakeEngine {
-    pub(super) messages: Mutex<Vec<StoredMessage>>,
-    pub(super) attempts: Mutex<Vec<StoredAttempt>>,
-    pub(super) deliveries: Mutex<Vec<StoredDelivery>>,
-    pub(super) cancelled: Mutex<Vec<MessageId>>,
-    pub(super) erases_not: Mutex<Option<EraseRefusal>>,
-    pub(super) again: Mutex<Vec<Again>>,
-    pub(super) refuses_with: Mutex<Option<PublishError>>,
-    pub(super) last_attempt_query: Mutex<Option<AttemptQuery>>,
-    pub(super) probes: Mutex<Vec<Probe>>,
-    pub(super) probe_answer: Mutex<Option<Result<Probed, ProbeError>>>,
-    pub(super) last_delivery_query: Mutex<Option<DeliveryQuery>>,
-    pub(super) vitals: Mutex<Option<EndpointVitals>>,
-    pub(super) locked_out: Mutex<Vec<(EndpointId, EndpointHealth)>>,
+pub(crate) struct FakeEngine {
+    pub(crate) messages: Mutex<Vec<StoredMessage>>,
+    pub(crate) attempts: Mutex<Vec<StoredAttempt>>,
+    pub(crate) deliveries: Mutex<Vec<StoredDelivery>>,
+    pub(crate) cancelled: Mutex<Vec<MessageId>>,
+    pub(crate) erases_not: Mutex<Option<EraseRefusal>>,
+    pub(crate) again: Mutex<Vec<Again>>,
+    pub(crate) refuses_with: Mutex<Option<PublishError>>,
+    pub(crate) last_attempt_query: Mutex<Option<AttemptQuery>>,
+    pub(crate) probes: Mutex<Vec<Probe>>,
+    pub(crate) probe_answer: Mutex<Option<Result<Probed, ProbeError>>>,
+    pub(crate) last_delivery_query: Mutex<Option<DeliveryQuery>>,
+    pub(crate) vitals: Mutex<Option<EndpointVitals>>,
+    pub(crate) locked_out: Mutex<Vec<(EndpointId, EndpointHealth)>>,
     /// What the next list is told to go on from, instead of being whole.
-    pub(super) resume: Mutex<Option<EntryId>>,
+    pub(crate) resume: Mutex<Option<EntryId>>,
     published: AtomicU16,
 }
 

@@ -98,7 +98,7 @@ impl Offers {
         });
         let own = [(OWN_POLICY.to_owned(), "written out below".to_owned())];
         vec![
-            Field::choice("retryPolicy", "Retries", default.into_iter().chain(named).chain(own)).wide(),
+            Field::choice("retryPolicy", "Retries", default.into_iter().chain(named).chain(own)).known_as(&["retryPolicyChoice"]).wide(),
             Field::line("ownPolicy", "Own retry policy")
                 .wide()
                 .known_as(&["retryPolicy", "policy"])
