@@ -33,8 +33,8 @@ pub(super) struct Frame {
     pub(super) may_replay: bool,
     pub(super) may_ingest: bool,
     pub(super) is_admin: bool,
-    /// Whether the page tells its parts as they change.
-    pub(super) is_live: bool,
+    /// Where the page tells its parts as they change, if it does.
+    pub(super) live_at: Option<String>,
 }
 
 /// An application as it is called in paths and in words.
@@ -137,13 +137,18 @@ impl Frame {
             may_replay: visit.may(Scope::Replay),
             may_ingest: visit.may(Scope::Ingest),
             is_admin: visit.may(Scope::Admin) && visit.bound_to().is_none(),
-            is_live: false,
+            live_at: None,
         }
     }
 
-    /// The same, of a page that tells its parts as they change.
-    pub(super) fn live(self) -> Self {
-        Self { is_live: true, ..self }
+    /// The same, of a page that tells its parts as they change, at its own address.
+    pub(super) fn live(self, visit: &Visit) -> Self {
+        self.live_at(visit.address().to_owned())
+    }
+
+    /// The same, of a page that can be the answer to a form, and tells its parts elsewhere.
+    pub(super) fn live_at(self, path: String) -> Self {
+        Self { live_at: Some(path), ..self }
     }
 }
 

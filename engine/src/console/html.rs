@@ -232,7 +232,7 @@ pub(super) fn endpoint_state(
 ) -> Html {
     match (*disabled.borrow(), health) {
         (true, _) => match reason.map(String::as_str) {
-            Some("manual") | None => pill("off", "paused"),
+            Some("by_hand") | None => pill("off", "paused"),
             Some(reason) => pill("bad", &format!("disabled: {}", reason.replace('_', " "))),
         },
         (false, Some("locked_out")) => pill("bad", "locked out"),

@@ -11,6 +11,7 @@ use axum::extract::ConnectInfo;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, Request, StatusCode};
 use bytes::Bytes;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tower::ServiceExt as _;
@@ -36,19 +37,25 @@ impl Inside {
     }
 
     /// `POST` with this body, for its answer.
-    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<T, Trouble> {
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Trouble> {
+        // What pages make has text keys and no numbers that JSON lacks.
+        let body = serde_json::to_vec(body).expect("a body is JSON");
         read(&self.call(Method::POST, path, Some(body)).await?)
     }
 
     /// Does something whose answer says nothing more.
     pub(super) async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(), Trouble> {
-        self.call(method, path, body).await.map(drop)
+        self.call(method, path, body.map(|body| body.to_string().into_bytes())).await.map(drop)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Bytes, Trouble> {
+    async fn call(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Bytes, Trouble> {
         let request = Request::builder().method(method).uri(format!("/api/v1{path}"));
         let request = match body {
-            Some(body) => request.header(CONTENT_TYPE, "application/json").body(Body::from(body.to_string())),
+            Some(body) => request.header(CONTENT_TYPE, "application/json").body(Body::from(body)),
             None => request.body(Body::empty()),
         };
         // A path that cannot be written as one leads nowhere.

@@ -97,6 +97,11 @@ impl Visit {
         self.door.base()
     }
 
+    /// The path and query that were asked for.
+    pub(super) fn address(&self) -> &str {
+        self.uri.path_and_query().map_or("", |address| address.as_str())
+    }
+
     /// The query, as a form.
     pub(super) fn query(&self) -> Form {
         Form::parse(self.uri.query().unwrap_or_default().as_bytes())

@@ -143,6 +143,9 @@ impl<'e> Demo<'e> {
 
     async fn play(&self) -> anyhow::Result<bool> {
         let tcp = self.engine.ingest_address();
+        if let Some(console) = self.engine.console_url() {
+            say(&format!("console  {console}"));
+        }
         say(&format!("API      http://{}/api/v1/app/{APPLICATION}/endpoint", self.engine.api_address()));
         say(&format!(
             "publish  redis-cli -p {} XADD messages:{APPLICATION} '*' type {} payload '{{\"n\":1}}'\n",

@@ -14,6 +14,7 @@
 //! | what the operator hears | `alerts`, `audit`, `traces` |
 //! | the process | `start`, `documents`, `demo` |
 //! | whole systems, as configurations of this one | `systems` |
+//! | the pages for people, in a browser | `console` |
 //! | the programs of others | `counterparts`, `examples` |
 //!
 //! `features` lists what the product does, and which tests show it. `harness` is what they stand on. Counterparts that
@@ -27,6 +28,7 @@ mod bad_disk;
 mod bad_frames;
 mod bad_input;
 mod chains;
+mod console;
 mod counterparts;
 mod demo;
 mod derived_folders;

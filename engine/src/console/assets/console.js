@@ -66,7 +66,7 @@
       if (sign.textContent !== text) sign.textContent = text;
     };
     const open = () => {
-      source = new EventSource(location.href);
+      source = new EventSource(document.body.dataset.live);
       source.addEventListener("part", (event) => {
         const { id, html } = JSON.parse(event.data);
         const part = document.getElementById(id);

@@ -113,7 +113,7 @@ async fn make(visit: Visit, app: String) -> Result<ActivityPage, Trouble> {
     let query = page_query(&filters);
     let f = visit.frame("Activity", "activity", Some(&app)).await;
     Ok(ActivityPage {
-        f: if is_tail { f.live() } else { f },
+        f: if is_tail { f.live(&visit) } else { f },
         path: format!("{}{app_path}", visit.base()),
         problems,
         endpoints: endpoints.data,

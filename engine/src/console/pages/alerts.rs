@@ -46,7 +46,7 @@ pub(super) async fn page(visit: Visit) -> Answer {
     answer(visit, async |visit: Visit| {
         let (query, is_open_only) = asked(&visit);
         let list = visit.inside().get(&format!("/alert?{query}")).await?;
-        Ok(AlertsPage { f: visit.frame("Alerts", "alerts", None).await.live(), list, is_open_only })
+        Ok(AlertsPage { f: visit.frame("Alerts", "alerts", None).await.live(&visit), list, is_open_only })
     })
     .await
 }
@@ -57,7 +57,7 @@ pub(super) async fn of_application(visit: Visit, Path(app): Path<String>) -> Ans
         async move {
             let (query, is_open_only) = asked(&visit);
             let list = visit.inside().get(&format!("/app/{}/alert?{query}", encoded(&app))).await?;
-            let f = visit.frame("Alerts", "app-alerts", Some(&app)).await.live();
+            let f = visit.frame("Alerts", "app-alerts", Some(&app)).await.live(&visit);
             Ok(AlertsPage { f, list, is_open_only })
         }
     })

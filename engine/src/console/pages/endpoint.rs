@@ -93,7 +93,7 @@ async fn make(visit: Visit, app: String, name: String) -> Result<EndpointPage, T
     let policy = policies.policy.unwrap_or(policies.default);
     let series = vitals.series.clone().unwrap_or_default();
     Ok(EndpointPage {
-        f: visit.frame("Endpoint", "endpoints", Some(&app)).await.live(),
+        f: visit.frame("Endpoint", "endpoints", Some(&app)).await.live_at(format!("{}{path}", visit.base())),
         app_path: format!("{}{app_path}", visit.base()),
         path: format!("{}{path}", visit.base()),
         headers: inside.get(&format!("{path}/headers")).await?,

@@ -64,7 +64,7 @@ async fn make(visit: Visit, app: String) -> Result<EndpointsPage, Trouble> {
         rows.push(Row { endpoint, vitals });
     }
     Ok(EndpointsPage {
-        f: visit.frame("Endpoints", "endpoints", Some(&app)).await.live(),
+        f: visit.frame("Endpoints", "endpoints", Some(&app)).await.live(&visit),
         path: format!("{}{path}", visit.base()),
         rows,
         next: (!list.done).then_some(list.iterator),

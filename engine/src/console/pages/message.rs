@@ -49,7 +49,7 @@ async fn make(visit: Visit, app: String, id: String) -> Result<MessagePage, Trou
     let attempts =
         format!("{app_path}/attempt/msg/{}?limit=50&with_content=false&iterator={iterator}", encoded(&id));
     Ok(MessagePage {
-        f: visit.frame("Message", "activity", Some(&app)).await.live(),
+        f: visit.frame("Message", "activity", Some(&app)).await.live(&visit),
         payload: payload(&message),
         app_path: format!("{}{app_path}", visit.base()),
         path: format!("{}{path}", visit.base()),

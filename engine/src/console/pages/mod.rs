@@ -142,12 +142,17 @@ pub(super) fn operator() -> Router<Arc<Console>> {
         .route("/key/{key_id}/do", post(keys::act))
         .route("/settings", get(settings::page))
         .route("/verify", get(verify::page));
+    let pages = pages.method_not_allowed_fallback(forms_only);
     Router::new().route("/console", get(overview::page)).nest("/console", pages)
 }
 
 /// Behind `/portal`.
 pub(super) fn portal() -> Router<Arc<Console>> {
-    Router::new().nest("/portal", of_an_application())
+    Router::new().nest("/portal", of_an_application().method_not_allowed_fallback(forms_only))
+}
+
+async fn forms_only() -> Trouble {
+    Trouble::refused(StatusCode::METHOD_NOT_ALLOWED, "This address takes what a form sends, and has no page")
 }
 
 async fn nowhere() -> Trouble {

@@ -59,6 +59,7 @@ pub(in crate::console) async fn in_frame(visit: &Visit, trouble: &Trouble) -> Re
         404 => {
             ("Not here", "It may have been removed, or its record has been trimmed (storage.retention_age).")
         }
+        405 => ("Not here", "Go back to the page that has the form."),
         409 => ("Not now", "Something stands in the way; what it is stands above."),
         422 => ("Not understood", "Something in the address or the form is not what it should be."),
         429 => ("Too much at once", "Wait a moment, then load the page again."),

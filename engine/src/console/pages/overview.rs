@@ -57,7 +57,7 @@ async fn make(visit: Visit) -> Result<OverviewPage, Trouble> {
     let alerts: List<Alert> = inside.get(&format!("/alert?open=true&limit={ALERTS}")).await?;
     let applications: List<Application> = inside.get("/app?limit=1").await?;
     Ok(OverviewPage {
-        f: visit.frame("Overview", "overview", None).await.live(),
+        f: visit.frame("Overview", "overview", None).await.live(&visit),
         seconds_chart: chart::rates("Last three minutes", &overview.seconds),
         minutes_chart: chart::rates("Last day", &overview.minutes),
         overview,

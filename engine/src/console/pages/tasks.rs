@@ -51,8 +51,8 @@ impl Page for TaskPage {
 fn what(kind: &str) -> &str {
     match kind {
         "endpoint.recover" => "Send what failed",
-        "endpoint.replay-missing" | "endpoint.replay_missing" => "Send what it never got",
-        "endpoint.bulk-replay" | "endpoint.bulk_replay" => "Send everything again",
+        "endpoint.replay" => "Send what it never got",
+        "endpoint.bulk-replay" => "Send everything again",
         other => other,
     }
 }
@@ -64,7 +64,7 @@ pub(super) async fn page(visit: Visit) -> Answer {
             .inside()
             .get(&format!("/background-task?order=descending&limit=50&iterator={iterator}"))
             .await?;
-        Ok(TasksPage { f: visit.frame("Tasks", "tasks", None).await.live(), tasks })
+        Ok(TasksPage { f: visit.frame("Tasks", "tasks", None).await.live(&visit), tasks })
     })
     .await
 }
@@ -77,7 +77,7 @@ async fn make(visit: Visit, app: String, id: String) -> Result<TaskPage, Trouble
     let app_path = format!("{}/app/{}", visit.base(), encoded(&app));
     let task: Task = visit.inside().get(&format!("/background-task/{}", encoded(&id))).await?;
     Ok(TaskPage {
-        f: visit.frame(what(&task.task), "endpoints", Some(&app)).await.live(),
+        f: visit.frame(what(&task.task), "endpoints", Some(&app)).await.live(&visit),
         path: format!("{app_path}/task/{}", encoded(&id)),
         app_path,
         task,

@@ -6,6 +6,7 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::http::StatusCode;
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -107,6 +108,16 @@ pub(super) async fn act(visit: Visit, Path(app): Path<String>, Sent(form): Sent)
     }
 }
 
+/// What is sent, its payload byte for byte.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Event<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event_type: Option<&'a str>,
+    payload: &'a RawValue,
+    channels: Value,
+}
+
 enum Sending {
     Tried(Box<Probe>),
     Published(Box<Message>),
@@ -123,9 +134,8 @@ async fn send(visit: &Visit, app: &str, form: &Form) -> Result<Sending, Trouble>
     let event_type = if event_type.is_empty() { "endpoint.test" } else { event_type };
     match form.text("do") {
         "publish" => {
-            let body = json!({
-                "eventType": event_type, "payload": payload, "channels": form.list_or_null("channels"),
-            });
+            let channels = form.list_or_null("channels");
+            let body = Event { event_type: Some(event_type), payload: &payload, channels };
             inside.post(&format!("{app_path}/msg"), &body).await.map(Box::new).map(Sending::Published)
         }
         "example-message" => {
@@ -136,10 +146,8 @@ async fn send(visit: &Visit, app: &str, form: &Form) -> Result<Sending, Trouble>
         }
         _ => {
             let endpoint = endpoint(form)?;
-            let mut body = json!({ "payload": payload });
-            if !form.text("eventType").is_empty() {
-                body["eventType"] = json!(event_type);
-            }
+            let named = (!form.text("eventType").is_empty()).then_some(event_type);
+            let body = Event { event_type: named, payload: &payload, channels: Value::Null };
             let path = format!("{app_path}/endpoint/{endpoint}/test");
             inside.post(&path, &body).await.map(Box::new).map(Sending::Tried)
         }
