@@ -7,7 +7,7 @@
 //! Nothing is kept about them: the HMAC-SHA256 under a key of this data folder says that they are ours. Only those
 //! that were logged out are remembered, in memory, until they would have expired; a restart forgets that.
 //!
-//! Not here: the page on which those people work (it does not exist yet).
+//! Not here: the pages on which those people work (`console`).
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};

@@ -129,14 +129,14 @@ mod tests {
         let body =
             br#"{"detail": [{"loc": ["body", "clientCertificate", "key"], "msg": "no", "type": "x"}]}"#;
         let problems = Problems::from(Trouble::read(StatusCode::UNPROCESSABLE_ENTITY, body));
-        assert_eq!(problems.of(&["clientCertificate"]), Some("no"));
-        assert_eq!(problems.of(&["client"]), None);
+        assert_eq!(problems.of(["clientCertificate"]), Some("no"));
+        assert_eq!(problems.of(["client"]), None);
         assert_eq!(
-            (problems.beyond(&["url"]), problems.beyond(&["clientCertificate.key"])),
+            (problems.beyond(["url"]), problems.beyond(["clientCertificate.key"])),
             (Some("no"), None)
         );
         let plain = Trouble::read(StatusCode::CONFLICT, br#"{"code": "conflict", "detail": "taken"}"#);
-        assert_eq!(Problems::from(plain.clone()).beyond(&["url"]), Some("taken"));
+        assert_eq!(Problems::from(plain.clone()).beyond(["url"]), Some("taken"));
         assert_eq!(plain.status(), StatusCode::CONFLICT);
         assert_eq!(
             Trouble::read(StatusCode::BAD_GATEWAY, b"<html>").detail(),

@@ -449,6 +449,48 @@ const ROWS: &[Row] = &[
         ],
     },
     Row {
+        name: "H1",
+        what: "pages: the endpoints, active or not, how they do; made, changed, paused, removed",
+        tests: &[
+            "an_endpoint_is_added_tried_watched_changed_and_removed_in_a_browser",
+            "an_endpoint_is_added_changed_paused_and_removed",
+            "without_javascript_everything_can_be_read_and_done",
+            "axe_finds_nothing_that_keeps_anybody_from_using_a_page",
+        ],
+    },
+    Row {
+        name: "H2",
+        what: "pages: what happened, filtered; payload, attempts, answers; sent again from the row",
+        tests: &["what_failed_is_found_understood_and_put_right_in_a_browser"],
+    },
+    Row {
+        name: "H3",
+        what: "pages: subscriptions, security, retry policy; the secret revealed, copied, rotated",
+        tests: &[
+            "an_endpoint_is_added_tried_watched_changed_and_removed_in_a_browser",
+            "what_is_wrong_stands_beside_its_field_and_what_was_typed_stays",
+        ],
+    },
+    Row {
+        name: "H4",
+        what: "pages: test events and their result; health with charts; live throughput",
+        tests: &[
+            "pages_change_as_things_happen_and_an_endpoint_is_seen_locked_out_and_recovering",
+            "a_live_page_tells_its_parts_when_they_change_and_ends_with_its_session",
+            "how_an_endpoint_did_over_time_is_told_where_it_is_asked_for",
+        ],
+    },
+    Row {
+        name: "H5",
+        what: "pages: a link for the people of one application, who see theirs and nothing else",
+        tests: &[
+            "the_link_of_an_application_shows_nothing_of_another_by_guessing_either",
+            "a_link_opens_its_application_and_a_wrong_one_says_so",
+            "a_link_for_reading_shows_nothing_that_changes_and_changes_nothing",
+            "the_portal_is_shown_in_a_frame_of_configured_origins_alone",
+        ],
+    },
+    Row {
         name: "I4",
         what: "who may come in, and how far: TLS on every listener, passwords and tokens, limits for strangers; secrets are \
                encrypted on the disk",
@@ -492,6 +534,7 @@ const SECTIONS: &[(&str, RangeInclusive<u8>)] = &[
     ("E", 1..=4),
     ("F", 1..=5),
     ("G", 1..=3),
+    ("H", 1..=5),
     ("I", 4..=4),
 ];
 

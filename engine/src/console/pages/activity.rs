@@ -73,7 +73,7 @@ impl ActivityPage {
     }
 
     fn other_problem(&self) -> Option<&str> {
-        self.problems.beyond(&FILTERS.map(|(_, api)| api))
+        self.problems.beyond(FILTERS.map(|(_, api)| api))
     }
 
     fn is_chosen(&self, name: &str, value: &str) -> bool {
