@@ -85,6 +85,11 @@ impl Engine {
         self.tcp
     }
 
+    /// Where its API and its pages are.
+    pub(crate) fn api(&self) -> SocketAddr {
+        self.api
+    }
+
     /// The password for that, if it has one.
     pub(crate) fn password(&self) -> Option<&str> {
         self.password.as_deref()

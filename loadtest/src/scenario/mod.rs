@@ -5,6 +5,7 @@
 //! unaccounted for is.
 
 mod ceiling;
+mod console;
 mod context;
 mod hostile;
 mod idle;
@@ -70,6 +71,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "restart", play: restart::play },
     Scenario { name: "tls", play: tls::play },
     Scenario { name: "idle", play: idle::play },
+    Scenario { name: "console", play: console::play },
     Scenario { name: "hostile", play: hostile::play },
 ];
 

@@ -56,6 +56,7 @@ fn a_scenario_without_a_name_or_with_an_unknown_one_is_told_the_names() {
             "restart",
             "tls",
             "idle",
+            "console",
         ] {
             assert!(said.contains(name), "{said}");
         }

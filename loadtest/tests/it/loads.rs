@@ -114,6 +114,7 @@ scenarios! {
     the_scenario_restart_shows_its_figures_and_loses_nothing: "restart",
     the_scenario_tls_shows_its_figures_and_loses_nothing: "tls",
     the_scenario_idle_shows_its_figures_and_loses_nothing: "idle",
+    the_scenario_console_shows_its_figures_and_loses_nothing: "console",
 }
 
 #[test]
