@@ -1,8 +1,8 @@
 //! `console`: pages are there at once with a long history and messages flowing, and who watches slows nobody.
 //!
 //! A history of a million deliveries is made first. Then, with 2,000 messages a second flowing, every kind of page is asked
-//! for again and again. At last plays at full speed, in pairs, with and without people who watch the pages that change by
-//! themselves: an overview, an endpoint, the tail of the activity.
+//! for again and again. At last plays in pairs, at that rate and at full speed, with and without people who watch the pages
+//! that change by themselves: an overview, an endpoint, the tail of the activity.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -16,7 +16,8 @@ use super::Context;
 use super::context::{Set, each};
 use crate::engine::Api;
 use crate::report::Figure;
-use crate::run::{Extent, Measured, Pace, interrupt};
+use crate::report::Report;
+use crate::run::{Extent, Measured, Numbers, Pace, Plan, interrupt};
 
 const HISTORY: u64 = 1_000_000;
 const HISTORY_QUICK: u64 = 20_000;
@@ -27,8 +28,8 @@ const PAGE_MS_MAX: f64 = 300.0;
 const FIRST_PAGE_MS_MAX: f64 = 100.0;
 const FIRST_PAGE_BYTES_MAX: f64 = 100_000.0;
 /// Pairs of plays, and how long each takes.
-const PAIRS: u32 = 9;
-const SECONDS: u64 = 8;
+const PAIRS: u32 = 15;
+const SECONDS: u64 = 4;
 const SLOWED_MAX: f64 = 0.98;
 const CPU_MAX: f64 = 1.02;
 /// A watcher that hears nothing for so long looks whether it is to go.
@@ -36,6 +37,8 @@ const READ_TIMEOUT: Duration = Duration::from_millis(200);
 
 pub(super) fn play(context: &mut Context<'_>) -> anyhow::Result<()> {
     let plan = context.plan(100);
+    let numbers = Numbers { applications: 1, ..plan.numbers };
+    let plan = Plan { numbers, ..plan };
     let mut set = context.set(&plan, &[])?;
     let history = if context.quick { HISTORY_QUICK } else { HISTORY };
     set.play("the history", Pace::Full, Extent::Messages(history))?;
@@ -44,7 +47,10 @@ pub(super) fn play(context: &mut Context<'_>) -> anyhow::Result<()> {
     context.report.fact("pages", format!("asked for {ASKED} times each, with {RATE}/s flowing"));
     let times = times_while_flowing(context, &mut set, &pages)?;
     tell_times(context, times);
-    watched_and_not(context, &mut set, &pages)?;
+    let told = pairs(context, &mut set, &pages, Pace::Steady(RATE), tell_steady)?
+        + pairs(context, &mut set, &pages, Pace::Full, tell_full)?;
+    ensure!(told > 0, "nobody who watched was told anything");
+    context.report.fact("watchers", format!("3 at a time; {told} parts of pages were told"));
     context.strike(set);
     Ok(())
 }
@@ -76,6 +82,10 @@ impl Pages {
             ("activity", below("/activity")),
             ("activity of an endpoint", below(&format!("/activity?endpoint={endpoint}"))),
             ("activity, failed ones", below("/activity?state=exhausted")),
+            // Nothing matches: all of it has to be looked at, as far as a page looks.
+            ("activity, answered 5xx", below("/activity?class=500")),
+            ("activity on a channel", below("/activity?channel=nobody")),
+            ("activity of an unknown type", below("/activity?type=never.was")),
             ("activity before all of it", below("/activity?before=2020-01-01T00:00")),
             ("a message", below(&format!("/msg/{message}"))),
             ("an attempt", below(&format!("/msg/{message}/attempt/{attempt}"))),
@@ -136,49 +146,73 @@ fn tell_times(context: &mut Context<'_>, times: Vec<Times>) {
     }
 }
 
-fn watched_and_not(context: &mut Context<'_>, set: &mut Set, pages: &Pages) -> anyhow::Result<()> {
-    let (pairs, time) = (context.runs(PAIRS), context.seconds(SECONDS));
+/// Plays with and without watchers, told as ratios. Returns how many parts of pages the watchers were told.
+fn pairs(
+    context: &mut Context<'_>,
+    set: &mut Set,
+    pages: &Pages,
+    pace: Pace,
+    tell: fn(&mut Report, &[Measured], &[Measured]),
+) -> anyhow::Result<u64> {
+    let (pairs, extent) = (context.runs(PAIRS), Extent::For(context.seconds(SECONDS)));
     let (mut alone, mut watched, mut told) = (Vec::new(), Vec::new(), 0);
-    for pair in 0..pairs {
-        if interrupt::is_requested() {
-            break;
-        }
+    for pair in (0..pairs).take_while(|_| !interrupt::is_requested()) {
         // Neither is always the first.
         for is_watched in [pair % 2 == 0, pair % 2 != 0] {
             let what = format!("{} {} of {pairs}", if is_watched { "watched" } else { "alone" }, pair + 1);
             if is_watched {
-                let (play, events) = play_watched(set, &what, time, &pages.watched)?;
+                let (play, parts) = play_watched(set, &what, pace, extent, &pages.watched)?;
                 watched.push(play);
-                told += events;
+                told += parts;
             } else {
-                alone.push(set.play(&what, Pace::Full, Extent::For(time))?);
+                alone.push(set.play(&what, pace, extent)?);
             }
         }
     }
-    ensure!(told > 0, "nobody who watched was told anything");
-    let ratio = |of: fn(&Measured) -> f64| {
-        let both = each(&watched, of).into_iter().zip(each(&alone, of));
-        both.map(|(watched, alone)| watched / alone).collect::<Vec<f64>>()
-    };
-    let cpu = |play: &Measured| play.us_per_delivery(play.engine_cpu);
-    let report = &mut context.report;
-    report.fact("watchers", format!("3 at a time; {told} parts of pages were told"));
+    tell(&mut context.report, &alone, &watched);
+    Ok(told)
+}
+
+/// A number of each play with watchers over that of the play without beside it.
+fn ratios(alone: &[Measured], watched: &[Measured], of: impl Fn(&Measured) -> f64 + Copy) -> Vec<f64> {
+    let both = each(watched, of).into_iter().zip(each(alone, of));
+    both.map(|(watched, alone)| watched / alone).collect()
+}
+
+fn tell_steady(report: &mut Report, alone: &[Measured], watched: &[Measured]) {
+    let rates = ratios(alone, watched, Measured::received_per_second);
+    let figure = Figure::many(format!("deliveries at {RATE}/s, watched over alone"), "", rates);
+    report.figure(figure.at_least(SLOWED_MAX));
+    let p50 = |play: &Measured| play.receipts.since_acknowledged.percentiles().p50_us;
+    report.figure(Figure::many(format!("p50 at {RATE}/s, alone"), "us", each(alone, p50)));
     report.figure(Figure::many(
-        "deliveries a second, alone",
-        "1/s",
-        each(&alone, Measured::received_per_second),
+        format!("p50 at {RATE}/s, watched over alone"),
+        "",
+        ratios(alone, watched, p50),
     ));
-    let rates = ratio(Measured::received_per_second);
-    report.figure(Figure::many("deliveries a second, watched over alone", "", rates).at_least(SLOWED_MAX));
-    report.figure(Figure::many("CPU per delivery, watched over alone", "", ratio(cpu)).at_most(CPU_MAX));
-    Ok(())
+    let cpu = |play: &Measured| play.us_per_delivery(play.engine_cpu);
+    let figure =
+        Figure::many(format!("CPU at {RATE}/s, watched over alone"), "", ratios(alone, watched, cpu));
+    report.figure(figure);
+}
+
+fn tell_full(report: &mut Report, alone: &[Measured], watched: &[Measured]) {
+    let rates = each(alone, Measured::received_per_second);
+    report.figure(Figure::many("deliveries at full speed, alone", "1/s", rates));
+    let rates = ratios(alone, watched, Measured::received_per_second);
+    report
+        .figure(Figure::many("deliveries at full speed, watched over alone", "", rates).at_least(SLOWED_MAX));
+    let cpu = |play: &Measured| play.us_per_delivery(play.engine_cpu);
+    let cpu = ratios(alone, watched, cpu);
+    report.figure(Figure::many("CPU at full speed, watched over alone", "", cpu).at_most(CPU_MAX));
 }
 
 /// A play while people watch. How many parts they were told, too.
 fn play_watched(
     set: &mut Set,
     what: &str,
-    time: Duration,
+    pace: Pace,
+    extent: Extent,
     paths: &[String],
 ) -> anyhow::Result<(Measured, u64)> {
     let (address, over, told) = (set.engine.api(), AtomicBool::new(false), AtomicU64::new(0));
@@ -189,7 +223,7 @@ fn play_watched(
             scope.spawn(move || watch(address, &path, over, told))
         };
         let watchers: Vec<_> = paths.iter().map(watch).collect();
-        let play = set.play(what, Pace::Full, Extent::For(time));
+        let play = set.play(what, pace, extent);
         over.store(true, Ordering::Relaxed);
         for watcher in watchers {
             watcher.join().map_err(|_| anyhow::anyhow!("a watcher panicked"))??;
