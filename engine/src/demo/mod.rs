@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use posthaste_protocol::client::{Client, NewMessage, Options, Outcomes};
+use posthaste_protocol::StreamId;
+use posthaste_protocol::client::{Client, NewMessage, Options, Outcomes, PublishError};
 use posthaste_protocol::command::StreamStart;
 use serde_json::json;
 
@@ -31,14 +32,25 @@ const CHUNK: usize = 500;
 /// Connections that publish.
 const PUBLISHERS: usize = 4;
 /// Of this many messages, how many go to receivers that are not healthy.
-const SHARES: [(Character, usize); 6] = [
+const SHARES: [(Character, usize); 7] = [
     (Character::Gone, 2),
     (Character::Dead, 5),
     (Character::Failing, 10),
     (Character::Flaky, 40),
     (Character::Slow, 10),
-    (Character::Healthy, 933),
+    (Character::Moody, 10),
+    (Character::Healthy, 923),
 ];
+/// Of the messages that go on to be published while the demo stays, how many go where, four times a second.
+const TRICKLE: [(Character, usize); 6] = [
+    (Character::Healthy, 10),
+    (Character::Slow, 2),
+    (Character::Flaky, 2),
+    (Character::Moody, 2),
+    (Character::Failing, 1),
+    (Character::Dead, 1),
+];
+const TRICKLE_EVERY: Duration = Duration::from_millis(250);
 /// The demo waits this long for deliveries to end.
 const PATIENCE: Duration = Duration::from_secs(90);
 
@@ -70,8 +82,13 @@ pub fn run(options: &DemoOptions) -> anyhow::Result<bool> {
     let held = runtime.block_on(Demo::prepare(&engine, options)).and_then(|demo| {
         let held = runtime.block_on(demo.play())?;
         if options.stay {
-            say("\nStaying. Press Ctrl-C to end.");
-            runtime.block_on(tokio::signal::ctrl_c())?;
+            say("\nStaying, with a few messages a second. Press Ctrl-C to end.");
+            runtime.block_on(async {
+                tokio::select! {
+                    ended = tokio::signal::ctrl_c() => Ok(ended?),
+                    ended = demo.trickle() => ended,
+                }
+            })?;
         }
         Ok(held)
     });
@@ -131,9 +148,11 @@ impl<'e> Demo<'e> {
         for character in Character::ALL {
             let receiver = Receiver::start(character).await?;
             let event_type = event_type(character);
-            api.post("/api/v1/event-type", &json!({ "name": event_type, "description": character.name() }))
-                .await?;
-            let endpoint = json!({ "url": receiver.url(), "eventTypes": [event_type] });
+            let what = format!("for the receiver that {}", character.what_it_does());
+            api.post("/api/v1/event-type", &json!({ "name": event_type, "description": what })).await?;
+            let endpoint = json!({
+                "url": receiver.url(), "eventTypes": [event_type], "description": character.what_it_does(),
+            });
             let made = api.post(&format!("/api/v1/app/{APPLICATION}/endpoint"), &endpoint).await?;
             demo.endpoint_ids.push(made["id"].as_str().unwrap_or_default().to_owned());
             demo.receivers.push(receiver);
@@ -211,6 +230,22 @@ impl<'e> Demo<'e> {
         Ok(())
     }
 
+    /// Goes on publishing a little of everything, so that there is something to see. Nobody counts it.
+    async fn trickle(&self) -> anyhow::Result<()> {
+        let client = Client::connect(self.engine.ingest_address().to_string(), Options::default()).await?;
+        let plan: Vec<usize> =
+            TRICKLE.iter().flat_map(|(character, count)| vec![index_of(*character); *count]).collect();
+        let mut ticks = tokio::time::interval(TRICKLE_EVERY);
+        for first_number in (100_000_000..).step_by(plan.len()) {
+            ticks.tick().await;
+            publish_chunk(&client, &plan, first_number)
+                .await
+                .into_iter()
+                .try_for_each(|answer| answer.map(drop))?;
+        }
+        Ok(())
+    }
+
     fn draw(&self, began: Instant) {
         if !std::io::stdout().is_terminal() {
             return;
@@ -278,25 +313,30 @@ async fn publish_plan(
     tally: &Mutex<Tally>,
 ) -> anyhow::Result<()> {
     for (chunk_number, chunk) in plan.chunks(CHUNK).enumerate() {
-        let texts: Vec<(String, String)> = chunk
-            .iter()
-            .enumerate()
-            .map(|(n, index)| {
-                let number = first_number + chunk_number * CHUNK + n;
-                (event_type(Character::ALL[*index]), json!({ "number": number }).to_string())
-            })
-            .collect();
-        let messages: Vec<NewMessage<'_>> = texts
-            .iter()
-            .map(|(event_type, payload)| NewMessage::new(APPLICATION, event_type, payload.as_bytes()))
-            .collect();
-        let answers = client.publish_many(&messages).await;
+        let answers = publish_chunk(client, chunk, first_number + chunk_number * CHUNK).await;
         let mut tally = tally.lock();
         for (answer, index) in answers.into_iter().zip(chunk) {
             tally.acknowledged(answer?, *index);
         }
     }
     Ok(())
+}
+
+/// One message for each, numbered from there on.
+async fn publish_chunk(
+    client: &Client,
+    chunk: &[usize],
+    first_number: usize,
+) -> Vec<Result<StreamId, PublishError>> {
+    let texts: Vec<(String, String)> = (first_number..)
+        .zip(chunk)
+        .map(|(number, index)| (event_type(Character::ALL[*index]), json!({ "number": number }).to_string()))
+        .collect();
+    let messages: Vec<NewMessage<'_>> = texts
+        .iter()
+        .map(|(event_type, payload)| NewMessage::new(APPLICATION, event_type, payload.as_bytes()))
+        .collect();
+    client.publish_many(&messages).await
 }
 
 async fn follow(mut outcomes: Outcomes, tally: Arc<Mutex<Tally>>) -> anyhow::Result<()> {

@@ -3,12 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::StatusCode;
 use axum::routing::post;
 use tokio::net::TcpListener;
+
+/// The moody one is out of sorts for so long ...
+const MOODY_SECS: u64 = 8;
+/// ... of each of these.
+const MINUTE_SECS: u64 = 60;
 
 /// How a receiver behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +24,8 @@ pub(super) enum Character {
     Slow,
     /// Answers 503 three times in ten, and 204 otherwise.
     Flaky,
+    /// Answers 503 for the first seconds of every minute, and 204 after them.
+    Moody,
     /// Answers 500, always.
     Failing,
     /// Nobody listens.
@@ -28,14 +35,15 @@ pub(super) enum Character {
 }
 
 impl Character {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Healthy, Self::Slow, Self::Flaky, Self::Failing, Self::Dead, Self::Gone];
+    pub(super) const ALL: [Self; 7] =
+        [Self::Healthy, Self::Slow, Self::Flaky, Self::Moody, Self::Failing, Self::Dead, Self::Gone];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
             Self::Slow => "slow",
             Self::Flaky => "flaky",
+            Self::Moody => "moody",
             Self::Failing => "failing",
             Self::Dead => "dead",
             Self::Gone => "gone",
@@ -47,6 +55,7 @@ impl Character {
             Self::Healthy => "answers 204",
             Self::Slow => "answers 204 after 250 ms",
             Self::Flaky => "answers 503 three times in ten",
+            Self::Moody => "answers 503 for 8 s of a minute",
             Self::Failing => "answers 500, for ever",
             Self::Dead => "nobody listens on the port",
             Self::Gone => "answers 410",
@@ -70,10 +79,10 @@ impl Receiver {
         if character == Character::Dead {
             return Ok(Self { character, address, requests });
         }
-        let counted = requests.clone();
+        let (counted, began) = (requests.clone(), Instant::now());
         let answer = move || {
             let number = counted.fetch_add(1, Ordering::Relaxed);
-            async move { answer(character, number).await }
+            async move { answer(character, number, began.elapsed()).await }
         };
         let router = Router::new().route("/hook", post(answer));
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -90,7 +99,7 @@ impl Receiver {
     }
 }
 
-async fn answer(character: Character, number: u64) -> StatusCode {
+async fn answer(character: Character, number: u64, elapsed: Duration) -> StatusCode {
     match character {
         Character::Healthy | Character::Dead => StatusCode::NO_CONTENT,
         Character::Slow => {
@@ -100,6 +109,8 @@ async fn answer(character: Character, number: u64) -> StatusCode {
         // Seven is coprime to ten: three of ten requests, spread out.
         Character::Flaky if number * 7 % 10 < 3 => StatusCode::SERVICE_UNAVAILABLE,
         Character::Flaky => StatusCode::NO_CONTENT,
+        Character::Moody if elapsed.as_secs() % MINUTE_SECS < MOODY_SECS => StatusCode::SERVICE_UNAVAILABLE,
+        Character::Moody => StatusCode::NO_CONTENT,
         Character::Failing => StatusCode::INTERNAL_SERVER_ERROR,
         Character::Gone => StatusCode::GONE,
     }

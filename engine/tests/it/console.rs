@@ -2,6 +2,7 @@
 //!
 //! The journeys are in `console/journeys.js`. Each has a server of its own here, with what it needs to find there.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +17,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::harness::{
-    APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Site, Tool, World, node_with, steady, wait_for_async,
-    wait_until,
+    APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Site, Tool, World, node_with, python_with, steady,
+    wait_for_async, wait_until,
 };
 
 /// How long a journey may take on a machine that has much else to do.
@@ -232,6 +233,59 @@ async fn pictures_can_be_taken_of_the_pages() {
         let picture =
             std::fs::read(Path::new(&images).join("overview-desktop-light.png")).expect("a picture");
         assert_eq!(&picture[1..4], b"PNG");
+    }
+}
+
+/// What calls a sample in Python: with the request, with another body, with a signature cut short, and a day later.
+const CALL_PYTHON: &str = "
+import json, sys
+code, secret, request = open(sys.argv[1]).read(), sys.argv[2], json.loads(sys.argv[3])
+exec(code.replace('whsec_...', secret))
+headers, body = request['headers'], request['body']
+short = dict(headers, **{'webhook-signature': headers['webhook-signature'][:-8]})
+old = dict(headers, **{'webhook-timestamp': str(int(headers['webhook-timestamp']) - 86400)})
+print(receive(body.encode(), headers), receive((body + ' ').encode(), headers), receive(body.encode(), short), receive(body.encode(), old))
+";
+
+/// The same in JavaScript.
+const CALL_JAVASCRIPT: &str = "
+const { headers, body } = JSON.parse(process.argv[2]);
+const { receive } = await import(process.argv[3]);
+const log = console.log;
+console.log = () => {};
+const short = { ...headers, 'webhook-signature': headers['webhook-signature'].slice(0, -8) };
+const old = { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 86400) };
+log(receive(body, headers), receive(body + ' ', headers), receive(body, short), receive(body, old));
+";
+
+#[tokio::test]
+async fn the_samples_in_python_and_javascript_take_what_is_signed_and_refuse_the_rest() {
+    let Some(python) = python_with("standardwebhooks") else { return };
+    let Some(node) = node_with("standardwebhooks") else { return };
+    let world = World::start().await;
+    let secret = world.api().secret(APPLICATION, &world.endpoint).await;
+    world.publish_one().await;
+    wait_until("it arrived", || world.receiver.count() == 1).await;
+    let received = &world.receiver.received()[0];
+    let header = |name: &'static str| (name, received.header(name).to_owned());
+    let headers = ["webhook-id", "webhook-timestamp", "webhook-signature"].map(header);
+    let body = String::from_utf8_lossy(&received.body);
+    let request = json!({ "headers": BTreeMap::from(headers), "body": body }).to_string();
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/console/samples");
+    let sample = samples.join("verify.py").display().to_string();
+    let printed = python.run(["-c", CALL_PYTHON, &sample, &secret, &request]).await;
+    assert_eq!(printed.lines().last(), Some("204 401 401 401"), "{printed}");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    // Modules are looked for beside the script.
+    std::os::unix::fs::symlink(node.modules(), folder.path().join("node_modules")).expect("a link");
+    let call = folder.path().join("call.mjs");
+    std::fs::write(&call, CALL_JAVASCRIPT).expect("written");
+    for name in ["verify.mjs", "verify_plain.mjs"] {
+        let code = std::fs::read_to_string(samples.join(name)).expect("a sample");
+        let sample = folder.path().join(name);
+        std::fs::write(&sample, code.replace("whsec_...", &secret)).expect("written");
+        let arguments = [call.clone().into_os_string(), request.clone().into(), sample.into_os_string()];
+        assert_eq!(node.run(arguments).await.trim(), "204 401 401 401", "{name}");
     }
 }
 

@@ -16,7 +16,9 @@ fn the_demo_accounts_for_every_message_and_ends_well() {
         next.is_some_and(|line| line.contains("XADD messages:")),
         "it shows what to try next:\n{printed}"
     );
-    for endpoint in ["healthy", "slow", "flaky", "failing", "dead", "gone"] {
+    let console = printed.lines().find(|line| line.starts_with("console "));
+    assert!(console.is_some_and(|line| line.ends_with("/console")), "it says where to watch:\n{printed}");
+    for endpoint in ["healthy", "slow", "flaky", "moody", "failing", "dead", "gone"] {
         assert!(printed.lines().any(|line| line.starts_with(endpoint)), "a line for {endpoint}:\n{printed}");
     }
 }

@@ -78,3 +78,24 @@ async fn shown(visit: &Visit, f: Frame) -> Answer {
     let from: SourceAddresses = visit.inside().get("/source-addresses").await?;
     Ok(show(&VerifyPage { f, samples: &SAMPLES, addresses: from.addresses }, StatusCode::OK))
 }
+
+#[cfg(test)]
+mod tests {
+    /// The sample, as it is.
+    mod sample {
+        include!("../samples/verify.rs.txt");
+
+        #[test]
+        fn the_sample_in_rust_takes_what_is_signed_and_refuses_the_rest() {
+            let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+            let now = crate::clock::unix_secs();
+            let signature = Webhook::new(secret).unwrap().sign("msg_1", now as i64, b"{}").unwrap();
+            let mut headers = http::HeaderMap::new();
+            headers.insert("webhook-id", "msg_1".parse().unwrap());
+            headers.insert("webhook-timestamp", now.to_string().parse().unwrap());
+            headers.insert("webhook-signature", signature.parse().unwrap());
+            assert_eq!(receive(secret, b"{}", &headers), 204);
+            assert_eq!(receive(secret, b"{ }", &headers), 401);
+        }
+    }
+}

@@ -56,6 +56,12 @@ impl Tool {
         &self.path
     }
 
+    /// Where Node.js finds its packages.
+    pub(crate) fn modules(&self) -> &Path {
+        let modules = self.variables.iter().find(|(name, _)| *name == "NODE_PATH");
+        modules.map_or(Path::new(""), |(_, path)| Path::new(path))
+    }
+
     /// The command that runs it.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
