@@ -29,7 +29,7 @@ pub(super) struct OverviewOut {
     now: BeatOut,
     in_flight: i64,
     in_memory: i64,
-    /// When the message of the delivery that has been pending longest was accepted, to the minute.
+    /// When the message of the delivery that has been pending longest was accepted, to ten seconds.
     oldest_pending: Option<String>,
     locked_out: LockedOutOut,
     open_alerts: usize,

@@ -121,9 +121,10 @@ fn demo_config(folder: &std::path::Path) -> anyhow::Result<Config> {
         [log]
         filter = 'error'
     ";
-    let mut config = Config::layered(Some(("demo", own)), std::iter::empty())?;
-    config.data.folder = folder.into();
-    Ok(config)
+    // What JSON makes of a text is TOML too.
+    let folder = json!(folder.to_str().context("a folder whose name is text")?);
+    let own = format!("{own}\n[data]\nfolder = {folder}\n");
+    Ok(Config::layered(Some(("demo", &own)), std::iter::empty())?)
 }
 
 struct Demo<'e> {

@@ -40,9 +40,8 @@ func isOurs(header http.Header, body []byte) bool {
 	fmt.Fprintf(mac, "%s.%s.%s", header.Get("webhook-id"), timestamp, body)
 	// While a secret is being replaced there are two signatures, with a space between.
 	for _, signature := range strings.Split(header.Get("webhook-signature"), " ") {
-		text, isV1 := strings.CutPrefix(signature, "v1,")
-		given, err := base64.StdEncoding.DecodeString(text)
-		if isV1 && err == nil && hmac.Equal(given, mac.Sum(nil)) {
+		given, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(signature, "v1,"))
+		if err == nil && strings.HasPrefix(signature, "v1,") && hmac.Equal(given, mac.Sum(nil)) {
 			return true
 		}
 	}

@@ -50,7 +50,7 @@ fn overview_out() -> Value {
         json!({
             "version": text(), "since": described(time(), "When the process began"),
             "now": named("OverviewBeat"), "inFlight": count(), "inMemory": count(),
-            "oldestPending": described(or_null(time()), "When the message of the delivery that has been pending longest was accepted, to the minute"),
+            "oldestPending": described(or_null(time()), "When the message of the delivery that has been pending longest was accepted, to ten seconds"),
             "lockedOut": locked_out,
             "openAlerts": described(count(), "250 stands for that many and more"),
             "logBytes": bytes(), "diskAvailableBytes": bytes(),
