@@ -168,9 +168,9 @@ fn nav(visit: &Visit, section: &str) -> Vec<Link> {
         ("alerts", "/alert", "Alerts"),
         ("tasks", "/task", "Tasks"),
         ("verify", "/verify", "Signatures"),
-        ("settings", "/settings", "Settings"),
     ];
-    let admin = [("keys", "/key", "Keys"), ("audit", "/audit", "Audit log")];
+    let admin =
+        [("settings", "/settings", "Settings"), ("keys", "/key", "Keys"), ("audit", "/audit", "Audit log")];
     let admin = admin.into_iter().filter(|_| visit.may(Scope::Admin));
     all.into_iter().chain(admin).map(link).collect()
 }

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -20,16 +21,52 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::visit::Visit;
 
-/// Streams that may be open at a time.
-pub(super) const STREAMS_MAX: usize = 64;
+/// Streams that may be open at a time, and by one caller: a key, the password, all links of an application.
+const STREAMS_MAX: usize = 64;
+const STREAMS_PER_CALLER_MAX: usize = 16;
 /// How often it is said that the stream is there, where nothing changes.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
+
+/// Streams that are open, by caller.
+#[derive(Debug, Default)]
+pub(super) struct Streams(Mutex<HashMap<Arc<str>, usize>>);
+
+/// One of them, until this is dropped.
+struct Open {
+    streams: Arc<Streams>,
+    caller: Arc<str>,
+}
+
+impl Streams {
+    /// `None` if there are too many.
+    fn open(self: &Arc<Self>, caller: &str) -> Option<Open> {
+        let mut open = self.0.lock();
+        let own = open.get(caller).copied().unwrap_or(0);
+        if own >= STREAMS_PER_CALLER_MAX || open.values().sum::<usize>() >= STREAMS_MAX {
+            return None;
+        }
+        let caller: Arc<str> = caller.into();
+        open.insert(caller.clone(), own + 1);
+        Some(Open { streams: self.clone(), caller })
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let mut open = self.streams.0.lock();
+        match open.get_mut(&self.caller) {
+            Some(own) if *own > 1 => *own -= 1,
+            _ => drop(open.remove(&self.caller)),
+        }
+    }
+}
 
 /// A part of a page: the id of its element, and what is in it.
 pub(super) type Part = (&'static str, String);
@@ -44,7 +81,7 @@ pub(super) fn stream<F>(visit: &Visit, every: Duration, parts: impl Fn() -> F + 
 where
     F: Future<Output = Option<Vec<Part>>> + Send,
 {
-    let Ok(open) = visit.console().live.clone().try_acquire_owned() else {
+    let Some(open) = visit.console().streams.open(visit.name()) else {
         return (StatusCode::SERVICE_UNAVAILABLE, [(RETRY_AFTER, "10")]).into_response();
     };
     let (events, read) = mpsc::channel(1);
@@ -113,5 +150,25 @@ impl HttpBody for Events {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.0.poll_recv(cx).map(|events| events.map(|events| Ok(Frame::data(events))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_caller_takes_all_streams_and_those_that_end_make_room() {
+        let streams = Arc::<Streams>::default();
+        let mut open: Vec<Open> =
+            (0..STREAMS_PER_CALLER_MAX).filter_map(|_| streams.open("portal:a")).collect();
+        assert_eq!(open.len(), STREAMS_PER_CALLER_MAX);
+        assert!(streams.open("portal:a").is_none() && streams.open("portal:b").is_some());
+        open.pop();
+        assert!(streams.open("portal:a").is_some());
+        let all: Vec<Open> = (0..1_000).filter_map(|n| streams.open(&format!("key_{n}"))).collect();
+        assert_eq!(open.len() + all.len(), STREAMS_MAX);
+        drop((open, all));
+        assert!(streams.0.lock().is_empty());
     }
 }

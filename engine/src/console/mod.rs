@@ -48,7 +48,7 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use crate::access::Access;
 use crate::budget::Budget;
@@ -57,6 +57,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::listener::Strikes;
 use assets::Assets;
+use live::Streams;
 use sessions::Sessions;
 use settings::Settings;
 
@@ -85,7 +86,7 @@ struct Console {
     sessions: Sessions,
     assets: Assets,
     strikes: Mutex<Strikes>,
-    live: Arc<Semaphore>,
+    streams: Arc<Streams>,
     form_bytes_max: usize,
     /// The configuration as the settings page shows it.
     configuration: Vec<crate::config::Shown>,
@@ -111,7 +112,7 @@ pub(crate) fn router(config: &Config, public_url: &str, parts: Parts) -> anyhow:
         assets: Assets::new(&settings),
         settings,
         strikes: Mutex::default(),
-        live: Arc::new(Semaphore::new(live::STREAMS_MAX)),
+        streams: Arc::default(),
         form_bytes_max: (payload_bytes * FORM_BYTES_PER_BYTE + FORM_SLACK_BYTES) as usize,
         configuration: config.shown(),
         public_url: public_url.into(),

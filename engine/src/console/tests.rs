@@ -651,3 +651,89 @@ async fn a_form_that_is_too_large_and_one_of_a_megabyte_are_both_answered() {
     let refused = browser.post(&page, &page, &[("payload", &huge)]).await;
     assert_eq!((refused.status, refused.has("The form is larger than")), (413, true));
 }
+
+/// What a browser would send of the form that has these fields, if nobody touched it.
+fn untouched(html: &str) -> Vec<(String, String)> {
+    let pattern = |text: &str| regex::Regex::new(text).expect("a pattern");
+    let attribute = |tag: &str, name: &str| {
+        pattern(&format!(r#"(?s)\s{name}="([^"]*)""#)).captures(tag).map(|found| plain(&found[1]))
+    };
+    let form =
+        html.split("class=\"stack\"").nth(1).expect("a form").split("</form>").next().expect("its end");
+    let mut fields = Vec::new();
+    for found in pattern(r"(?s)<input[^>]*>").find_iter(form) {
+        let tag = found.as_str();
+        let is_box = tag.contains("type=\"checkbox\"");
+        if let (Some(name), Some(value)) = (attribute(tag, "name"), attribute(tag, "value"))
+            && (!is_box || tag.contains(" checked"))
+        {
+            fields.push((name, value));
+        }
+    }
+    for found in pattern(r"(?s)<textarea([^>]*)>\n?(.*?)</textarea>").captures_iter(form) {
+        fields.push((attribute(&found[1], "name").expect("a name"), plain(&found[2])));
+    }
+    for found in pattern(r"(?s)<select([^>]*)>(.*?)</select>").captures_iter(form) {
+        let options: Vec<&str> = found[2].split("<option").skip(1).collect();
+        let chosen = options.iter().find(|option| option.contains(" selected")).or(options.first());
+        let value = attribute(chosen.expect("an option"), "value").expect("a value");
+        fields.push((attribute(&found[1], "name").expect("a name"), value));
+    }
+    fields
+}
+
+fn plain(html: &str) -> String {
+    let pairs = [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")];
+    pairs.iter().fold(html.to_owned(), |text, (escaped, c)| text.replace(escaped, c))
+}
+
+#[tokio::test]
+async fn an_edit_that_changes_nothing_changes_nothing() {
+    let browser = Browser::signed_in().await;
+    let app = browser.application("acme").await;
+    browser.api("/event-type", json!({ "name": "a.b", "description": "of a test" })).await;
+    let everything = json!({
+        "url": "https://shop.example/hook?x=1&y=<\"'>",
+        "uid": "shop-1",
+        "description": "a \"shop\" & more",
+        "eventTypes": ["a.b", "call.*"],
+        "channels": ["one", "two"],
+        "headers": { "x-one": "1: a", "authorization-x": "s3cret", "x-api-key": "s3cret" },
+        "authorization": { "type": "basic", "username": "ann", "password": "s3cret" },
+        "throttleRate": 7,
+        "metadata": { "a": "b: c", "with=sign": " spaced ", "two": "line\nbreak" },
+        "retryPolicy": "patient",
+        "timeoutMs": 1234,
+        "successRule": "only_200",
+        "format": "form",
+        "bodySecret": "s3cret",
+        "headerNames": "both",
+        "concurrency": 3,
+        "filter": "payload.a > 1\n&& payload.b < \"2\"",
+        "chain": { "name": "first", "position": 2 },
+        "tellResponse": true,
+    });
+    let before = browser.api("/app/acme/endpoint", everything).await;
+    let id = before["id"].as_str().expect("an id");
+    let edit = format!("/console/app/{app}/endpoint/{id}/edit");
+    let shown = browser.get(&edit).await;
+    assert!(!shown.has("s3cret"));
+    let mut fields = untouched(&shown.html);
+    fields.push(("do".into(), "save".into()));
+    let body: Vec<String> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}={}", encoded(&value.replace('\n', "\r\n"))))
+        .collect();
+    let saved = browser.post_raw(&edit, &body.join("&"), &[("sec-fetch-site", "same-origin")]).await;
+    assert_eq!(saved.status, 303, "{}", saved.html);
+    let path = format!("/app/acme/endpoint/{id}");
+    let mut after = browser.world.call_with("GET", &path, "", Some(OPERATOR)).await.body;
+    for field in ["version", "updatedAt"] {
+        after[field] = before[field].clone();
+    }
+    assert_eq!(after, before);
+    let kept =
+        browser.world.editor.catalog().endpoint_by_id(id.parse().expect("an id")).expect("it is there");
+    assert_eq!((kept.headers.len(), &*kept.headers["x-api-key"]), (3, "s3cret"));
+    assert!(kept.authorization.is_some() && kept.body_secret.is_some());
+}

@@ -132,8 +132,10 @@ impl Visit {
     /// Whether the session still lasts, and what was signed in with still opens the door.
     pub(super) fn is_alive(&self) -> bool {
         let console = &self.console;
-        console.sessions.is_alive(&self.session_id, console.parts.clock.now())
-            && console.caller(&self.session.holder, self.door, self.peer).is_some()
+        // Who never signed in is not signed out by waiting.
+        let lasts =
+            !self.has_signed_in() || console.sessions.is_alive(&self.session_id, console.parts.clock.now());
+        lasts && console.caller(&self.session.holder, self.door, self.peer).is_some()
     }
 
     /// Ends it.

@@ -109,7 +109,14 @@ async fn make(visit: Visit, app: String) -> Result<ActivityPage, Trouble> {
         }
         Err(trouble) => return Err(trouble),
     };
-    let endpoints: List<Endpoint> = inside.get(&format!("{app_path}/endpoint?limit={ENDPOINTS_MAX}")).await?;
+    let mut endpoints: List<Endpoint> =
+        inside.get(&format!("{app_path}/endpoint?limit={ENDPOINTS_MAX}")).await?;
+    let asked = filters.text("endpoint");
+    if !asked.is_empty() && !endpoints.data.iter().any(|endpoint| endpoint.id == asked) {
+        // It is chosen, so it is offered, too.
+        let one: Endpoint = inside.get(&format!("{app_path}/endpoint/{}", encoded(asked))).await?;
+        endpoints.data.push(Endpoint { id: asked.into(), ..one });
+    }
     let query = page_query(&filters);
     let f = visit.frame("Activity", "activity", Some(&app)).await;
     Ok(ActivityPage {

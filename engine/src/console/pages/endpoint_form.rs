@@ -1,5 +1,7 @@
 //! The form of an endpoint: a new one, or one that is there. It can be tried before it is saved.
 
+use std::collections::BTreeMap;
+
 use axum::extract::Path;
 use axum::http::Method;
 use axum::response::Response;
@@ -156,8 +158,7 @@ fn request(is_new: bool) -> Vec<Field> {
 
 fn more() -> Vec<Field> {
     vec![
-        Field::line("filter", "Filter")
-            .wide()
+        Field::area("filter", "Filter", 2)
             .placeholder("payload.amount > 100")
             .hint("Only messages of which this is true."),
         Field::line("chain", "Chain").known_as(&["chain"]).hint(
@@ -177,8 +178,9 @@ fn more() -> Vec<Field> {
     ]
 }
 
-/// What the API is told. Fields that are not shown again are left out where they are empty.
-fn body(form: &Form, shown_headers: Option<&Headers>) -> Result<Value, Trouble> {
+/// What the API is told. Left out is what is not shown again where it is empty, and of an endpoint that is there what has
+/// paths of its own (headers) or reads as it was shown: a text of lines cannot hold everything that may stand there.
+fn body(form: &Form, shown: Option<&Shown>) -> Result<Value, Trouble> {
     let types = [form.all("eventTypes"), form.all("eventTypesMore")].concat();
     let types = Form::default().with("types", types).list_or_null("types");
     let policy = match form.text("retryPolicy") {
@@ -201,14 +203,17 @@ fn body(form: &Form, shown_headers: Option<&Headers>) -> Result<Value, Trouble> 
         "filter": form.or_null("filter"),
         "tellResponse": form.is_ticked("tellResponse"),
         "uid": form.or_null("uid"),
-        "metadata": pairs("metadata")?,
         "caCertificates": form.or_null("caCertificates"),
         "chain": match form.text("chain") {
             "" => Value::Null,
             name => json!({ "name": name, "position": form.number_or_null("position") }),
         },
     });
-    if shown_headers.is_none() {
+    if shown.is_none_or(|shown| lines(&shown.endpoint.metadata).trim_end() != form.raw("metadata").trim_end())
+    {
+        body["metadata"] = pairs("metadata")?.into();
+    }
+    if shown.is_none() {
         body["headers"] = pairs("headers")?.into();
     }
     match form.text("authorization") {
@@ -235,9 +240,30 @@ fn body(form: &Form, shown_headers: Option<&Headers>) -> Result<Value, Trouble> 
     Ok(body)
 }
 
+/// An endpoint as its form showed it.
+struct Shown {
+    endpoint: Endpoint,
+    headers: Headers,
+}
+
+impl Shown {
+    async fn read(visit: &Visit, path: &str) -> Result<Self, Trouble> {
+        let inside = visit.inside();
+        Ok(Self { endpoint: inside.get(path).await?, headers: inside.get(&format!("{path}/headers")).await? })
+    }
+}
+
+/// Names and values, one pair a line.
+fn lines(pairs: &BTreeMap<String, String>) -> String {
+    pairs.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
+}
+
 /// How the headers that were shown change: those that are gone from the field are removed, and those that were never
 /// shown stay.
 fn header_changes(form: &Form, shown: &Headers) -> Result<Map<String, Value>, Trouble> {
+    if lines(&shown.headers).trim_end() == form.raw("headers").trim_end() {
+        return Ok(Map::new());
+    }
     let mut changes = form.pairs("headers").map_err(|problem| Trouble::field("headers", problem))?;
     for name in shown.headers.keys() {
         if !changes.keys().any(|kept| kept.eq_ignore_ascii_case(name)) {
@@ -250,9 +276,6 @@ fn header_changes(form: &Form, shown: &Headers) -> Result<Map<String, Value>, Tr
 fn form_of(endpoint: &Endpoint, headers: &Headers, offers: &Offers) -> Form {
     let joined = |names: &Option<std::collections::BTreeSet<String>>| {
         names.iter().flatten().cloned().collect::<Vec<_>>()
-    };
-    let pairs = |pairs: &std::collections::BTreeMap<String, String>| {
-        pairs.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("\n")
     };
     let (types, others) = offers.part(&joined(&endpoint.event_types));
     let is_named =
@@ -274,14 +297,14 @@ fn form_of(endpoint: &Endpoint, headers: &Headers, offers: &Offers) -> Form {
         ("concurrency", endpoint.concurrency.map(|number| number.to_string())),
         ("format", Some(endpoint.format.clone())),
         ("headerNames", Some(endpoint.header_names.clone())),
-        ("headers", Some(pairs(&headers.headers))),
+        ("headers", Some(lines(&headers.headers))),
         ("authorization", Some(KEEP.into())),
         ("filter", endpoint.filter.clone()),
         ("chain", endpoint.chain.as_ref().map(|chain| chain.name.clone())),
         ("position", endpoint.chain.as_ref().map(|chain| chain.position.to_string())),
         ("tellResponse", endpoint.tell_response.then(|| "1".into())),
         ("uid", endpoint.uid.clone()),
-        ("metadata", Some(pairs(&endpoint.metadata))),
+        ("metadata", Some(lines(&endpoint.metadata))),
         ("caCertificates", endpoint.ca_certificates.clone()),
     ])
     .with("eventTypes", types)
@@ -344,10 +367,8 @@ pub(super) async fn create(visit: Visit, Path(app): Path<String>, Sent(form): Se
 }
 
 pub(super) async fn edit(visit: Visit, Path((app, name)): Path<(String, String)>) -> Answer {
-    let inside = visit.inside();
     let path = format!("/app/{}/endpoint/{}", encoded(&app), encoded(&name));
-    let endpoint: Endpoint = inside.get(&path).await?;
-    let headers: Headers = inside.get(&format!("{path}/headers")).await?;
+    let Shown { endpoint, headers } = Shown::read(&visit, &path).await?;
     let offers = Offers::read(&visit, endpoint.retry_policy.as_deref().unwrap_or_default()).await?;
     let form = form_of(&endpoint, &headers, &offers);
     edit_page(&visit, &app, &name, &form, &Problems::default(), Html::default()).await
@@ -375,16 +396,22 @@ pub(super) async fn save(
 ) -> Answer {
     let inside = visit.inside();
     let path = format!("/app/{}/endpoint/{}", encoded(&app), encoded(&name));
-    let shown: Headers = inside.get(&format!("{path}/headers")).await?;
+    let shown = Shown::read(&visit, &path).await?;
     let done = async {
         let body = body(&form, Some(&shown))?;
         match form.text("do") {
             "probe" => tried(&visit, &app, &body).await.map(Some),
             "draw" => Ok(Some(Html::default())),
             _ => {
-                let changes = json!({ "headers": header_changes(&form, &shown)? });
+                let changes = header_changes(&form, &shown.headers)?;
                 inside.send(Method::PATCH, &path, Some(&body)).await?;
-                inside.send(Method::PATCH, &format!("{path}/headers"), Some(&changes)).await?;
+                if !changes.is_empty() {
+                    let changes = json!({ "headers": changes });
+                    let saved = inside.send(Method::PATCH, &format!("{path}/headers"), Some(&changes)).await;
+                    saved.map_err(|trouble| {
+                        Trouble::field("headers", format!("{} (all else was saved)", trouble.detail()))
+                    })?;
+                }
                 Ok(None)
             }
         }

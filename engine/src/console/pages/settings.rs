@@ -18,7 +18,7 @@ struct SettingsPage<'a> {
 }
 
 pub(super) async fn page(visit: Visit) -> Answer {
-    if visit.bound_to().is_some() || !visit.may(Scope::Read) {
+    if visit.bound_to().is_some() || !visit.may(Scope::Admin) {
         return Err(Trouble::refused(
             StatusCode::FORBIDDEN,
             "The configuration is for whoever runs the server",
