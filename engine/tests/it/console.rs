@@ -89,6 +89,10 @@ async fn busy_world() -> World {
         [SOON_LOCKED_OUT[0], SOON_LOCKED_OUT[1], SOON_LOCKED_OUT[2], ("probe.show_private", "true")];
     let world = World::with(&settings, json!({ "description": "the shop" }), receiver).await;
     let again = steady("300ms").replace("attempts=100", "attempts=3");
+    let example =
+        json!({ "1": { "examples": [{ "invoice": "inv_1042", "amount": 129.5, "currency": "EUR" }] } });
+    let described = json!({ "description": "An invoice was paid", "schemas": example });
+    world.api().patch(&format!("/api/v1/event-type/{EVENT_TYPE}"), &described).await;
     world.add_endpoint(json!({ "retryPolicy": again, "description": "the cellar" }), &failing).await;
     world.publish(30).await;
     let api = world.api();

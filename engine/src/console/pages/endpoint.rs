@@ -35,6 +35,7 @@ struct EndpointPage {
     attempts_hour: Html,
     attempts_day: Html,
     times_hour: Html,
+    times_day: Html,
     deliveries: Vec<Delivery>,
     schedule: Html,
     policy: String,
@@ -100,6 +101,7 @@ async fn make(visit: Visit, app: String, name: String) -> Result<EndpointPage, T
         attempts_hour: chart::attempts("Attempts, last hour", &series.minutes),
         attempts_day: chart::attempts("Attempts, last day", &series.half_hours),
         times_hour: chart::times("Response time, last hour", &series.minutes),
+        times_day: chart::times("Response time, last day", &series.half_hours),
         deliveries: deliveries.data,
         schedule: chart::schedule(&policy.waits_ms, policy.jitter_percent),
         policy: match (&endpoint.retry_policy, policy.name) {

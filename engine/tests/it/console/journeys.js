@@ -292,7 +292,17 @@ journeys.without_script = async (browser) => {
 async function pages() {
   const app = (await api("GET", "/app/acme")).id;
   const endpoint = (await api("GET", "/app/acme/endpoint")).data[0].id;
-  const delivery = (await api("GET", "/app/acme/delivery?limit=1")).data[0];
+  const endpoints = (await api("GET", "/app/acme/endpoint")).data;
+  // One that was answered with an error says the most.
+  let attempt = null;
+  for (const { id } of endpoints) {
+    const failed = await api("GET", `/app/acme/attempt/endpoint/${id}?status_code_class=500&limit=1`);
+    attempt ??= failed.data[0];
+  }
+  if (!attempt) {
+    const delivery = (await api("GET", "/app/acme/delivery?limit=1")).data[0];
+    attempt = { msgId: delivery.msgId, id: delivery.lastAttempt.id };
+  }
   const below = (path) => `/console/app/${app}${path}`;
   return {
     overview: "/console",
@@ -302,8 +312,8 @@ async function pages() {
     "new-endpoint": below("/endpoint/new"),
     "edit-endpoint": below(`/endpoint/${endpoint}/edit`),
     activity: below("/activity"),
-    message: below(`/msg/${delivery.msgId}`),
-    attempt: below(`/msg/${delivery.msgId}/attempt/${delivery.lastAttempt.id}`),
+    message: below(`/msg/${attempt.msgId}`),
+    attempt: below(`/msg/${attempt.msgId}/attempt/${attempt.id}`),
     "test-bench": below(`/test?type=invoice.paid`),
     "application-settings": below("/settings"),
     "event-types": "/console/event-type",
@@ -417,6 +427,15 @@ journeys.frame = async (browser) => {
 
 // Pictures of the pages for docs/images, and for whoever looks at them.
 journeys.pictures = async (browser) => {
+  // Where they are to be kept, there is something to see: a minute of traffic that comes and goes.
+  const end = IMAGES ? Date.now() + 60000 : 0;
+  for (let n = 0; Date.now() < end; n += 1) {
+    const customer = ["Initech", "Globex", "Hooli"][n % 3];
+    const count = Math.round(6 + 4 * Math.sin(n / 9) + 2 * Math.random());
+    const one = (k) => publish({ invoice: `inv_${1000 + n * 10 + k}`, customer, amount: 129.5 + k, currency: "EUR" });
+    await Promise.all([...Array(count).keys()].map(one));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
   const all = await pages();
   const desktop = { width: 1280, height: 860 };
   const phone = { width: 390, height: 844 };
@@ -430,6 +449,7 @@ journeys.pictures = async (browser) => {
     ["activity", desktop, "light"],
     ["activity", phone, "dark"],
     ["attempt", desktop, "dark"],
+    ["message", desktop, "light"],
     ["new-endpoint", desktop, "light"],
     ["test-bench", desktop, "light"],
   ];
