@@ -113,7 +113,7 @@ fn text<'a>(lines: impl IntoIterator<Item = Line<'a>>) -> Bytes {
 }
 
 /// A body of what comes through a channel.
-pub(super) struct Lines(pub(super) mpsc::Receiver<Bytes>);
+pub(crate) struct Lines(pub(crate) mpsc::Receiver<Bytes>);
 
 impl HttpBody for Lines {
     type Data = Bytes;

@@ -83,7 +83,7 @@ pub use backend::{
     StoredAttempt, StoredDelivery, StoredMessage, Tasks,
 };
 pub use batch::BATCH_MESSAGES_MAX;
-pub(crate) use export::EXPORTS_MAX;
+pub(crate) use export::{EXPORTS_MAX, Lines};
 pub use idempotency::Answers;
 pub use retry_policy::RetryPolicies;
 

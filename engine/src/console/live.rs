@@ -9,10 +9,7 @@
 //! - At most one part is under way to a reader that is slow; it then gets the newest, not all.
 
 use std::collections::HashMap;
-use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -20,13 +17,13 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
-use http_body::{Body as HttpBody, Frame};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
 use super::visit::Visit;
+use crate::api::Lines;
 
 /// Streams that may be open at a time, and by one caller: a key, the password, all links of an application.
 const STREAMS_MAX: usize = 64;
@@ -95,7 +92,7 @@ where
         }
         drop(open);
     });
-    ([(CONTENT_TYPE, "text/event-stream")], Body::new(Events(read))).into_response()
+    ([(CONTENT_TYPE, "text/event-stream")], Body::new(Lines(read))).into_response()
 }
 
 async fn tell<F>(visit: &Visit, every: Duration, parts: impl Fn() -> F, events: &mpsc::Sender<Bytes>)
@@ -135,21 +132,6 @@ where
             told.insert(id, html);
         }
         room.send(text.into());
-    }
-}
-
-/// A body of what comes through a channel.
-struct Events(mpsc::Receiver<Bytes>);
-
-impl HttpBody for Events {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_recv(cx).map(|events| events.map(|events| Ok(Frame::data(events))))
     }
 }
 

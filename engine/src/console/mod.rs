@@ -60,6 +60,7 @@ use assets::Assets;
 use live::Streams;
 use sessions::Sessions;
 use settings::Settings;
+use visit::Door;
 
 pub use password::{PASSWORD_BYTES_MAX, PASSWORD_BYTES_MIN, hash_of, is_hash};
 
@@ -118,14 +119,13 @@ pub(crate) fn router(config: &Config, public_url: &str, parts: Parts) -> anyhow:
         public_url: public_url.into(),
         parts,
     });
-    let operator = pages::operator()
-        .route_layer(from_fn_with_state(console.clone(), visit::admit_operator))
-        .merge(door::operator())
-        .layer(from_fn_with_state(console.clone(), visit::guard_operator));
-    let portal = pages::portal()
-        .route_layer(from_fn_with_state(console.clone(), visit::admit_portal))
-        .merge(door::portal())
-        .layer(from_fn_with_state(console.clone(), visit::guard_portal));
+    let of_door = |door, pages: Router<Arc<Console>>, entrance| {
+        let state = (console.clone(), door);
+        let pages = pages.route_layer(from_fn_with_state(state.clone(), visit::admit));
+        pages.merge(entrance).layer(from_fn_with_state(state, visit::guard))
+    };
+    let operator = of_door(Door::Operator, pages::operator(), door::operator());
+    let portal = of_door(Door::Portal, pages::portal(), door::portal());
     let body_limit = DefaultBodyLimit::max(console.form_bytes_max);
     Ok(operator.merge(portal).merge(assets::routes()).layer(body_limit).with_state(console))
 }

@@ -198,23 +198,12 @@ pub(super) fn peer_of(extensions: &axum::http::Extensions) -> SocketAddr {
     info.map_or_else(|| SocketAddr::from(([0, 0, 0, 0], 0)), |info| info.0)
 }
 
-pub(super) async fn guard_operator(
-    State(console): State<Arc<Console>>,
+/// The middleware before everything of a door.
+pub(super) async fn guard(
+    State((console, door)): State<(Arc<Console>, Door)>,
     request: Request,
     next: Next,
 ) -> Response {
-    guard(console, Door::Operator, request, next).await
-}
-
-pub(super) async fn guard_portal(
-    State(console): State<Arc<Console>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    guard(console, Door::Portal, request, next).await
-}
-
-async fn guard(console: Arc<Console>, door: Door, request: Request, next: Next) -> Response {
     // A link of an application is something to show: its door is open to other machines in any case.
     let asks_nobody = door == Door::Operator && console.asks_nobody();
     let mut response = match guard::check(&request, &console.settings, asks_nobody) {
@@ -232,23 +221,12 @@ async fn guard(console: Arc<Console>, door: Door, request: Request, next: Next) 
     response
 }
 
-pub(super) async fn admit_operator(
-    State(console): State<Arc<Console>>,
-    request: Request,
+/// The middleware before its pages.
+pub(super) async fn admit(
+    State((console, door)): State<(Arc<Console>, Door)>,
+    mut request: Request,
     next: Next,
 ) -> Response {
-    admit(console, Door::Operator, request, next).await
-}
-
-pub(super) async fn admit_portal(
-    State(console): State<Arc<Console>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    admit(console, Door::Portal, request, next).await
-}
-
-async fn admit(console: Arc<Console>, door: Door, mut request: Request, next: Next) -> Response {
     let peer = peer_of(request.extensions());
     let now = console.parts.clock.now();
     let shown = console.shown_id(door, request.headers());

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use crate::harness::{
-    APPLICATION, Answer, Api, EVENT_TYPE, Receiver, Site, Tool, World, node_with, python_with, steady,
-    wait_for_async, wait_until,
+    APPLICATION, Answer, Api, Authority, EVENT_TYPE, Receiver, Site, Tool, World, node_with, python_with,
+    steady, wait_for_async, wait_until,
 };
 
 /// How long a journey may take on a machine that has much else to do.
@@ -224,6 +224,39 @@ async fn the_portal_is_shown_in_a_frame_of_configured_origins_alone() {
         let with = [("FRAMER", &*framer), ("FRAMED", if is_framed { "1" } else { "0" })];
         browser.travel("frame", &base, &with).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_frame_over_https_the_people_of_an_application_stay_signed_in() {
+    let Some(browser) = Browser::find() else { return };
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    // Another site than the server's, which is reached by its address.
+    let framer = format!("http://localhost:{}", listener.local_addr().expect("an address").port());
+    let (authority, folder) = (Authority::new(), tempfile::tempdir().expect("a folder"));
+    let pair = authority.put(folder.path(), "server");
+    let path = |path: &Path| format!("'{}'", path.display());
+    let site = Site::new(&[
+        ("api.tokens", &format!("['{KEY}']")),
+        ("api.tls.listen", "'127.0.0.1:0'"),
+        ("api.tls.certificate", &path(&pair.certificate)),
+        ("api.tls.key", &path(&pair.key)),
+        ("console.frame_origins", &format!("['{framer}']")),
+    ]);
+    let posthaste = site.start().await;
+    let api = Api::at(posthaste.http()).with_token(KEY);
+    api.make_application(APPLICATION).await;
+    api.make_endpoint(APPLICATION, &json!({ "url": "https://shop.example/hook" })).await;
+    let access = api.post("/api/v1/auth/app-portal-access/acme", &json!({})).await;
+    let link = access["url"].as_str().expect("a link").to_owned();
+    let base = format!("https://{}", posthaste.http_tls());
+    assert!(link.starts_with(&format!("{base}/portal#key=")), "{link}");
+    let page =
+        format!("<!doctype html><title>x</title><iframe src=\"{link}\" width=1000 height=700></iframe>");
+    let router = Router::new()
+        .route("/", get(move || async move { ([(CONTENT_TYPE, "text/html")], page) }))
+        .route("/favicon.ico", get(|| async { "" }));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    browser.travel("framed_over_tls", &base, &[("FRAMER", &framer)]).await;
 }
 
 /// With `POSTHASTE_IMAGES` it writes them there: `docs/images` is made so.

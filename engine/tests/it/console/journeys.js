@@ -425,6 +425,19 @@ journeys.frame = async (browser) => {
   }
 };
 
+// The people of a customer work in a frame of the product they know, over https: they stay signed in there.
+journeys.framed_over_tls = async (browser) => {
+  const page = await open(browser, { ignoreHTTPSErrors: true });
+  await page.goto(FRAMER);
+  const frame = page.frameLocator("iframe");
+  await frame.getByRole("heading", { name: "Endpoints" }).waitFor();
+  await frame.locator("tbody a.url").first().click();
+  await frame.getByRole("button", { name: "Pause" }).click();
+  await frame.getByText("Paused: it gets nothing until it is resumed.").waitFor();
+  const cookie = (await page.context().cookies(BASE)).find(({ name }) => name === "__Host-ph-portal");
+  assert(cookie && cookie.secure && cookie.httpOnly && cookie.sameSite === "None", JSON.stringify(cookie));
+};
+
 // Pictures of the pages for docs/images, and for whoever looks at them.
 journeys.pictures = async (browser) => {
   // Where they are to be kept, there is something to see: a minute of traffic that comes and goes.
