@@ -202,6 +202,9 @@ impl Parser<'_> {
         let at = self.at();
         self.next += 1;
         let right = right(self)?;
+        if operator == Operator::Add && (left.node.can_only_be_joined() || right.node.can_only_be_joined()) {
+            return Err(self.error(at, "'+' adds numbers; texts and lists are not joined in a filter"));
+        }
         self.tree(at, Node::Binary(operator, left.into(), right.into()))
     }
 

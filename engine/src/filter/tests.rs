@@ -107,6 +107,7 @@ fn a_part_without_an_answer_counts_only_if_the_others_leave_it_open() {
         ("payload.amount < 'a'", "a number and a text cannot be compared this way, at character 16"),
         ("payload.amount / 0 == 1", "this divides by zero, at character 16"),
         ("payload.big + 1 > 0", "this number is too large, at character 13"),
+        ("payload.currency + payload.text == ''", "this is a text, and must be a number, at character 9"),
         ("int(payload.currency) == 1", "this text says no number, at character 13"),
         ("int(1e30) == 1", "this number is too large, at character 1"),
     ] {
@@ -152,6 +153,14 @@ fn an_expression_that_cannot_be_read_names_what_is_wrong_and_where() {
         ("18446744073709551616 == 1", "this number is too large, at character 1"),
         ("{'a': 1} == payload", "objects cannot be written down in a filter, at character 1"),
         ("1 + 2", "is never true or false, at character 3"),
+        (
+            "payload.currency + 'O' == 'EURO'",
+            "'+' adds numbers; texts and lists are not joined in a filter, at character 18",
+        ),
+        (
+            "'x' in channels + payload.tags",
+            "'+' adds numbers; texts and lists are not joined in a filter, at character 17",
+        ),
         ("event_type", "is never true or false, at character 1"),
     ] {
         let found = Filter::parse(text).map_or_else(|error| error.to_string(), |_| String::new());
@@ -314,10 +323,12 @@ fn expressions() -> impl Strategy<Value = String> {
             (
                 two.clone(),
                 prop::sample::select(vec![
-                    "==", "!=", "<", "<=", ">", ">=", "in", "&&", "||", "+", "-", "*", "/", "%"
+                    "==", "!=", "<", "<=", ">", ">=", "in", "&&", "||", "-", "*", "/", "%"
                 ])
             )
                 .prop_map(|((one, two), sign)| format!("({one} {sign} {two})")),
+            // One of them is a number or has no answer: between two texts or lists, `+` means more in CEL than here.
+            two.clone().prop_map(|(one, two)| format!("({one} + -({two}))")),
             inner.clone().prop_map(|one| format!("!({one})")),
             inner.clone().prop_map(|one| format!("-({one})")),
             inner.clone().prop_map(|one| format!("size({one})")),

@@ -113,6 +113,16 @@ impl Node {
         }
     }
 
+    /// Whether it is a text or a list whatever the message is: `+` would have to join it to another.
+    pub(super) fn can_only_be_joined(&self) -> bool {
+        match self {
+            Self::Literal(literal) => matches!(literal, Literal::Text(_)),
+            Self::List(_) | Self::Constants(_) => true,
+            Self::Variable(variable) => *variable != Variable::Payload,
+            _ => false,
+        }
+    }
+
     pub(super) fn children(&self) -> Vec<&Tree> {
         match self {
             Self::Literal(_) | Self::Variable(_) | Self::Local(_) | Self::Constants(_) => Vec::new(),
