@@ -66,10 +66,14 @@ impl Browser {
     }
 
     fn of(world: World, configuration: &str) -> Self {
+        Self::over(world.router.clone(), world, configuration)
+    }
+
+    fn over(api: Router, world: World, configuration: &str) -> Self {
         let config = Config::layered(Some(("test", configuration)), std::iter::empty()).expect("valid");
         let (stop, stopped) = watch::channel(false);
         let parts = Parts {
-            api: world.router.clone(),
+            api,
             access: world.access.clone(),
             editor: world.editor.clone(),
             budget: Budget::new(64 << 20),
@@ -736,4 +740,19 @@ async fn an_edit_that_changes_nothing_changes_nothing() {
         browser.world.editor.catalog().endpoint_by_id(id.parse().expect("an id")).expect("it is there");
     assert_eq!((kept.headers.len(), &*kept.headers["x-api-key"]), (3, "s3cret"));
     assert!(kept.authorization.is_some() && kept.body_secret.is_some());
+}
+
+#[tokio::test]
+async fn what_breaks_is_a_page_and_not_a_connection_that_ends() {
+    async fn broken() {
+        panic!("as a test wants it");
+    }
+    let world = World::new();
+    let browser = Browser::over(Router::new().fallback(broken), world, "");
+    for path in ["/console", "/console/app", "/console/key"] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, 500, "{path}");
+        assert!(page.has("Something broke") && page.has("</html>"), "{}", page.html);
+        assert!(page.header("content-security-policy").contains("script-src 'self'"));
+    }
 }

@@ -9,8 +9,12 @@
 //!
 //! Answers that are `Trouble` become pages here, since here it is known what stands around them.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Request, State};
 use axum::http::header::{CONTENT_LENGTH, COOKIE, SET_COOKIE};
@@ -206,8 +210,13 @@ pub(super) async fn guard(
 ) -> Response {
     // A link of an application is something to show: its door is open to other machines in any case.
     let asks_nobody = door == Door::Operator && console.asks_nobody();
+    let path = request.uri().path().to_owned();
     let mut response = match guard::check(&request, &console.settings, asks_nobody) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => unless_it_panics(next.run(request)).await.unwrap_or_else(|| {
+            tracing::error!(%path, "a page of the console panicked; what it said stands on the standard error output");
+            let (what, hint) = ("This page could not be made.", "The log of the server says why.");
+            notice::bare(&console, door, StatusCode::INTERNAL_SERVER_ERROR, "Something broke", what, hint)
+        }),
         Err(refusal) => {
             let (what, hint) = refusal.in_words();
             notice::bare(&console, door, StatusCode::FORBIDDEN, "Not here", what, hint)
@@ -219,6 +228,16 @@ pub(super) async fn guard(
     let framing = if door == Door::Portal { Framing::Configured } else { Framing::Nobody };
     guard::dress(&mut response, &console.settings, framing);
     response
+}
+
+/// What it comes to; `None` if it panics. A page holds nothing that could be left half done: it asks the API.
+async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |poll| poll.map(Some))
+    })
+    .await
 }
 
 /// The middleware before its pages.
